@@ -1,0 +1,56 @@
+# make run [PROFILE=smoke|laptop|gpu] [ONLY=07] [PARAMS="-p name value"]   execute the series
+# make test [PROFILE=smoke|gpu]   style, unit tests, every notebook
+# make lab       JupyterLab on notebooks/
+# make refresh [PROFILE=laptop|gpu] [ONLY=07]   re-execute and store outputs
+# make home      rewrite badges, set-up cells and links after a change of the publishing home
+# make kaggle    build the data set with which the notebooks run on Kaggle without internet
+#
+# Each makes .venv first where it is missing or older than the requirements. PYTHON= chooses the
+# Python, CONSTRAINTS= (empty) installs the newest versions in place of the tested ones.
+
+.PHONY: run test lab refresh home kaggle clean
+.DEFAULT_GOAL := run
+SHELL := /bin/bash
+
+PROFILE ?=
+ONLY ?=
+PARAMS ?=
+CONSTRAINTS ?= constraints.txt
+
+# The first Python that is new enough and can make an environment.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+  $$p -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+  >/dev/null 2>&1 && echo $$p && break; done)
+
+BIN := .venv/bin
+READY := .venv/.ready
+
+$(READY): pyproject.toml $(CONSTRAINTS)
+	@test -n "$(PYTHON)" || { echo "no Python 3.11 to 3.13 with venv found; say which: make PYTHON=…"; exit 1; }
+	@test -x $(BIN)/python || { echo "making .venv with $(PYTHON)"; $(PYTHON) -m venv .venv; }
+	@echo "installing the project and its tools into .venv (some minutes, once)"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e '.[dev]' $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
+	@touch $@
+
+run: $(READY)
+	@$(BIN)/python tools/series.py run --profile "$(PROFILE)" --only "$(ONLY)" $(PARAMS)
+
+refresh: $(READY)
+	@$(BIN)/python tools/series.py refresh --profile "$(PROFILE)" --only "$(ONLY)"
+
+home kaggle: $(READY)
+	@$(BIN)/python tools/series.py $@
+
+lab: $(READY)
+	@$(BIN)/jupyter lab --notebook-dir=notebooks
+
+# nbval runs a notebook from its own folder with the kernel of .venv; cells must not fail.
+test: $(READY)
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/python -m pytest -q tests --ignore=tests/benchmarks --benchmark-disable \
+	  --jaxtyping-packages=t2i_utils,beartype.beartype
+	@T2I_PROFILE=$(or $(PROFILE),smoke) $(BIN)/python -m pytest -q --nbval-lax --nbval-current-env \
+	  --nbval-cell-timeout=3600 --durations=0 --durations-min=5 notebooks
+
+clean:
+	@rm -rf build

@@ -1,0 +1,20 @@
+"""The data sets of the series: Blooms, drawn by the package itself, and real photographs."""
+
+DATA_SETS = ("blooms", "flowers")
+
+
+def load(name: str, **options):
+    """The data set of that name as `CaptionedImages`: "blooms" or "flowers".
+
+    The options are those of `load_blooms` (n, size, seed) and `load_flowers` (data_dir, size,
+    split, download). Raises ValueError for any other name.
+    """
+    if name == "blooms":
+        from .blooms import load_blooms
+
+        return load_blooms(**options)
+    if name == "flowers":
+        from .flowers import load_flowers
+
+        return load_flowers(**options)
+    raise ValueError(f"unknown data set: found {name!r}, expected one of {', '.join(DATA_SETS)}")

@@ -1,0 +1,443 @@
+"""Blooms: flowers drawn from attributes, so that "did it obey the sentence?" is a number.
+
+A flower is a row of attributes (what a sentence can name) and a row of style (what no sentence
+names: position, rotation, shade, the pattern of the background). `render` draws both at any size,
+`describe` writes sentences about the attributes, and `parse` reads the attributes out of a
+sentence again, so that every sentence can be checked against its picture.
+"""
+
+import json
+import math
+import os
+import random
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor
+
+from t2i_utils.data.captioned import CaptionedImages
+from t2i_utils.lesson import cache_dir, seed_for
+
+ATTRIBUTES = {
+    "petal_colour": ("red", "yellow", "purple", "white", "pink", "blue", "orange"),
+    "petal_shape": ("round", "pointed", "narrow", "notched"),
+    "centre_colour": ("yellow", "brown", "green", "white"),
+    "background": ("leaves", "sky", "soil", "stone"),
+    "petal_count": ("four", "five", "six", "eight"),
+    "size": ("small", "large"),
+    "layers": ("single", "double"),
+    "veins": ("no", "yes"),  # the last three are drawn finer than a pixel at 64 × 64
+    "stamens": ("no", "yes"),
+    "rim": ("no", "yes"),
+}
+NAMES = tuple(ATTRIBUTES)
+CLASS_ATTRIBUTES = ("petal_colour", "petal_shape", "centre_colour")
+SENTENCES = 10
+UNSEEN_CLASSES = 20
+STYLE = 20  # numbers in [0, 1) that a picture needs beside its attributes
+VERSION = "2"  # of the drawing and the grammar: part of the cache's name
+
+PETAL_RGB = torch.tensor(
+    [[0.86, 0.08, 0.10], [0.98, 0.87, 0.12], [0.50, 0.14, 0.66], [0.97, 0.97, 0.95],
+     [0.98, 0.58, 0.74], [0.16, 0.28, 0.88], [0.98, 0.50, 0.06]]
+)  # fmt: skip
+CENTRE_RGB = torch.tensor(
+    [[0.93, 0.76, 0.12], [0.33, 0.18, 0.08], [0.42, 0.66, 0.16], [0.95, 0.95, 0.90]]
+)
+BACKGROUND_RGB = torch.tensor(
+    [[0.16, 0.40, 0.14], [0.58, 0.78, 0.93], [0.42, 0.29, 0.19], [0.56, 0.56, 0.57]]
+)
+RADIUS = torch.tensor([0.56, 0.86])  # small, large; the picture's half-side is 1
+COUNTS = torch.tensor([4.0, 5.0, 6.0, 8.0])
+
+
+# ------------------------------------------------------------------------------------ pictures
+
+
+def draw_style(n: int, generator: torch.Generator) -> Float[Tensor, "n k"]:
+    """Draw what no sentence names: `n` rows of numbers in [0, 1)."""
+    return torch.rand(n, STYLE, generator=generator)
+
+
+def coverage(distance: Tensor, pixel: float) -> Tensor:
+    """Share of a pixel inside an edge at signed `distance` (positive inside), both in half-sides.
+
+    A box filter one pixel wide, so a picture averaged down equals the picture drawn small.
+    """
+    return (distance / pixel + 0.5).clamp_(0, 1)
+
+
+def line(distance: Tensor, half_width: float, pixel: float) -> Tensor:
+    """Share of a pixel that a line of `half_width` covers, at `distance` from its middle."""
+    top = (distance + pixel / 2).clamp(max=half_width)
+    bottom = (distance - pixel / 2).clamp(min=-half_width)
+    return ((top - bottom) / pixel).clamp_(0, 1)
+
+
+def petal_outline(u: Tensor, shape: Int64[Tensor, "n 1 1"]) -> Tensor:
+    """Length of a petal, relative to its radius, at `u` in [−1, 1] across its sector."""
+    arch = torch.cos(u * (math.pi / 2)).clamp_(min=0)
+    arch_root = arch.sqrt()
+    round_ = 0.40 + 0.60 * arch_root
+    pointed = 0.34 + 0.66 * (1 - u.abs()) ** 1.5
+    narrow = 0.16 + 0.84 * arch * arch * arch
+    notched = round_ - 0.26 * torch.exp(-((u / 0.20) ** 2))
+    return torch.where(shape == 0, round_, torch.where(
+        shape == 1, pointed, torch.where(shape == 2, narrow, notched)))  # fmt: skip
+
+
+def ring(r: Tensor, theta: Tensor, count: Tensor, radius: Tensor, shape: Tensor, pixel: float):
+    """One ring of petals: signed distance to its outline, and `u` across each petal's sector."""
+    half_sector = math.pi / count
+    u = (torch.remainder(theta, 2 * half_sector) - half_sector) / half_sector
+    outline = radius * petal_outline(u, shape)
+    # The outline is radial; dividing by its slope turns "how far along the radius" into
+    # "how far to the edge", which is what anti-aliasing needs.
+    du = 0.02
+    slope = (petal_outline((u + du).clamp(-1, 1), shape) * radius - outline) / du
+    slope = slope / half_sector / r.clamp(min=pixel)
+    return (outline - r) / torch.sqrt(1 + slope * slope), u
+
+
+def backdrop(attributes: Tensor, style: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """Background colours [n, 3, S, S]: a base colour under soft waves that differ by picture."""
+    base = BACKGROUND_RGB[attributes[:, NAMES.index("background")]][:, :, None, None]
+    waves = torch.zeros(len(style), y.shape[-2], x.shape[-1])
+    for i in range(3):
+        a, b, phase = (style[:, 8 + 3 * i + j, None, None] for j in range(3))
+        waves += torch.sin(x * (a * 10 - 5) + y * (b * 10 - 5) + phase * (2 * math.pi))
+    shade = 1 + 0.10 * waves / 3 - 0.06 * y
+    return base * (shade * (0.92 + 0.16 * style[:, 6, None, None]))[:, None]
+
+
+def render(
+    attributes: Int64[Tensor, "n a"], style: Float[Tensor, "n k"], size: int
+) -> UInt8[Tensor, "n 3 size size"]:
+    """Draw flowers: the same attributes and style give the same flower at every `size` (pixels)."""
+    parts = [
+        draw(a, s, size) for a, s in zip(attributes.split(128), style.split(128), strict=True)
+    ]
+    return torch.cat(parts) if parts else torch.empty(0, 3, size, size, dtype=torch.uint8)
+
+
+def draw(attributes: Tensor, style: Tensor, size: int) -> Tensor:
+    """Draw one chunk of flowers, back to front: background, petals, details, centre."""
+    value = {name: attributes[:, i, None, None] for i, name in enumerate(NAMES)}
+    s = [style[:, i, None, None] for i in range(STYLE)]
+    pixel = 2.0 / size
+    axis = (torch.arange(size) + 0.5) * pixel - 1
+    x0, y0 = axis[None, None, :], axis[None, :, None]
+    picture = backdrop(attributes, style, x0, y0)
+
+    x, y = x0 - (s[0] - 0.5) * 0.24, y0 - (s[1] - 0.5) * 0.24
+    r, theta = torch.sqrt(x * x + y * y), torch.atan2(y, x) + s[2] * (2 * math.pi)
+    count, shape = COUNTS[value["petal_count"]], value["petal_shape"]
+    radius = RADIUS[value["size"]] * (0.94 + 0.12 * s[3])
+    jitter = torch.stack([style[:, 4], style[:, 5], style[:, 7]], 1) * 0.10 - 0.05
+    petal = (PETAL_RGB[attributes[:, 0]] + jitter).clamp(0, 1)[:, :, None, None]
+
+    def paint(colour: Tensor, share: Tensor) -> None:
+        picture.lerp_(colour.expand_as(picture), share[:, None].expand_as(picture))
+
+    rings = [(1.0, 0.0, torch.ones_like(radius)), (0.62, 0.5, value["layers"].float())]
+    for scale, turn, present in rings:
+        turned = theta + turn * (2 * math.pi) / count
+        distance, u = ring(r, turned, count, radius * scale, shape, pixel)
+        inside = coverage(distance, pixel) * present
+        # Petals are darker towards the flower's middle and along the gap between neighbours.
+        shade = 0.74 + 0.26 * (r / (radius * scale)).clamp(max=1) - 0.12 * u * u
+        paint(petal * (shade * (1.0 if scale == 1.0 else 0.88))[:, None], inside)
+        across = (u.abs() - 0.28).abs() * (math.pi / count) * r
+        veins = line(across, 0.006, pixel) * inside * value["veins"]
+        paint(petal * 0.45, veins)
+        rim = line(distance - 0.006, 0.006, pixel) * value["rim"] * present
+        paint(1 - (1 - petal) * 0.15, rim)
+
+    centre = CENTRE_RGB[attributes[:, NAMES.index("centre_colour")]][:, :, None, None]
+    disc = 0.27 * radius
+    paint(centre * (1.05 - 0.25 * (r / disc).clamp(max=1))[:, None], coverage(disc - r, pixel))
+    spoke = (torch.remainder(theta * 12 / (2 * math.pi), 1) - 0.5) * (2 * math.pi / 12) * r
+    dots = coverage(0.016 - torch.sqrt(spoke**2 + (r - 1.25 * disc) ** 2), pixel)
+    # A dot smaller than a pixel cannot cover it.
+    paint(torch.full_like(petal, 0.12), dots * min(1.0, 0.032 / pixel) * value["stamens"])
+    return (picture.clamp_(0, 1) * 255).round_().to(torch.uint8)
+
+
+# ----------------------------------------------------------------------------------- sentences
+
+COLOUR_WORDS = {
+    "red": ("crimson", "scarlet"), "yellow": ("golden", "lemon"), "purple": ("violet", "lilac"),
+    "white": ("ivory", "snowy"), "pink": ("rosy",), "blue": ("azure",), "orange": ("tangerine",),
+    "brown": ("chestnut",), "green": ("lime",),
+}  # fmt: skip
+WORDS = {
+    "petal_shape": {"round": ("rounded", "circular"), "pointed": ("pointy", "spiky"),
+                    "narrow": ("thin", "slender"), "notched": ("heart-shaped", "heart shaped")},
+    "petal_count": {"four": ("4",), "five": ("5",), "six": ("6",), "eight": ("8",)},
+    "size": {"small": ("tiny", "little"), "large": ("big", "huge")},
+    "background": {"leaves": ("foliage", "grass"), "sky": ("skies",), "soil": ("earth", "ground"),
+                   "stone": ("rock", "rocks")},
+}  # fmt: skip
+PLACES = {
+    "leaves": ("among green {}", "in front of {}", "against the {}", "surrounded by green {}"),
+    "sky": ("against a blue {}", "under the {}", "in front of the {}", "before a clear blue {}"),
+    "soil": ("on brown {}", "growing out of the {}", "against dark brown {}", "above the {}"),
+    "stone": ("against grey {}", "in front of the {}", "on a grey {}", "beside the {}"),
+}
+PLURAL_ONLY = {"skies": "against clear blue {}", "rocks": "among grey {}", "grass": "in the {}"}
+FLOWER = ("flower", "flower", "flower", "bloom", "blossom")
+TEMPLATES = (
+    "this {flower} has {features}{place}",
+    "a {flower} with {features}{place}",
+    "the {flower} has {features}{place}",
+    "{place_first}a {flower} with {features}",
+    "there is a {flower} with {features}{place}",
+    "this is a {flower} and it has {features}{place}",
+    "a picture of a {flower} with {features}{place}",
+    "look at this {flower}: it has {features}{place}",
+    "{features} on a {flower}{place}",
+    "the {flower} in the picture has {features}{place}",
+    "a {flower}{place}, with {features}",
+    "{features} make up this {flower}{place}",
+    "we see a {flower}{place}. it has {features}",
+    "a {flower} showing {features}{place}",
+)
+BARE_TEMPLATES = (
+    "a {flower}{place}",
+    "this is a {flower}{place}",
+    "there is a {flower}{place}",
+    "a picture of a {flower}{place}",
+    "{place_first}a {flower}",
+)
+NAMED = {  # how often a sentence names an attribute; people name the colour, seldom the veins
+    "petal_colour": 0.9, "petal_shape": 0.6, "centre_colour": 0.6, "background": 0.5,
+    "petal_count": 0.35, "size": 0.35, "layers": 0.3, "veins": 0.3, "stamens": 0.3, "rim": 0.3,
+}  # fmt: skip
+
+
+def describe(attributes: Mapping[str, str], rng: random.Random) -> tuple[str, dict[str, str]]:
+    """Write one sentence about a flower; return it with the attributes that it names."""
+    named = {k: v for k, v in attributes.items() if v != "no" and rng.random() < NAMED[k]}
+    if not named:
+        named = {"petal_colour": attributes["petal_colour"]}
+
+    def word(kind: str, value: str) -> str:
+        synonyms = COLOUR_WORDS[value] if kind == "colour" else WORDS[kind][value]
+        return value if rng.random() < 0.7 else rng.choice(synonyms)
+
+    adjectives = [word("size", named["size"])] if "size" in named else []
+    features = petal_phrases(named, adjectives, word, rng)
+    if "centre_colour" in named:
+        colour = word("colour", named["centre_colour"])
+        noun = rng.choice(("centre", "center", "middle"))
+        features.append(rng.choice((f"a {colour} {noun}", f"a {noun} that is {colour}")))
+    for detail, phrases in (
+        ("layers", {"single": ("a single row of petals", "one layer of petals"),
+                    "double": ("a double row of petals", "two layers of petals")}),
+        ("veins", {"yes": ("dark veins", "visible veins")}),
+        ("stamens", {"yes": ("dark stamens", "a ring of stamens")}),
+        ("rim", {"yes": ("a pale rim", "pale edges")}),
+    ):  # fmt: skip
+        if detail in named:
+            features.append(rng.choice(phrases[named[detail]]))
+    if len(features) > 1 and rng.random() < 0.5:
+        rng.shuffle(features)
+
+    place = ""
+    if "background" in named:
+        noun = word("background", named["background"])
+        place = PLURAL_ONLY.get(noun, rng.choice(PLACES[named["background"]])).format(noun)
+    sentence = rng.choice(TEMPLATES if features else BARE_TEMPLATES).format(
+        flower=" ".join([*adjectives, rng.choice(FLOWER)]),
+        features=" and ".join(filter(None, [", ".join(features[:-1]), *features[-1:]])),
+        place=f" {place}" if place else "",
+        place_first=f"{place}, " if place else "",
+    )
+    return re.sub(r"\ba (?=[aeiou8])", "an ", sentence), named
+
+
+def petal_phrases(named: Mapping[str, str], adjectives: list[str], word, rng) -> list[str]:
+    """The phrase about the petals; a colour alone may stand before the flower instead."""
+    colour = word("colour", named["petal_colour"]) if "petal_colour" in named else ""
+    shape = word("petal_shape", named["petal_shape"]) if "petal_shape" in named else ""
+    count = word("petal_count", named["petal_count"]) if "petal_count" in named else ""
+    if not (colour or shape or count):
+        return []
+    if colour and rng.random() < (0.25 if shape or count else 0.4):
+        adjectives.append(colour)
+        colour = ""
+        if not (shape or count):
+            return []
+    if (colour or shape) and rng.random() < 0.4:
+        return [f"{count} petals that are {' and '.join(filter(None, [shape, colour]))}".strip()]
+    return [" ".join(filter(None, [count, shape, colour, "petals"]))]
+
+
+def alternatives(kind: Mapping[str, tuple[str, ...]]) -> tuple[str, dict[str, str]]:
+    """A regular expression for every word of a kind, and the value that each word stands for."""
+    meaning = {w: value for value, synonyms in kind.items() for w in (value, *synonyms)}
+    return "|".join(sorted(map(re.escape, meaning), key=len, reverse=True)), meaning
+
+
+COLOUR, COLOUR_OF = alternatives(COLOUR_WORDS)
+CENTRE = r"(?:centres?|centers?|middles?|pistils?|discs?)"
+CENTRE_PATTERNS = [
+    re.compile(rf"\b({COLOUR})(?:\s+coloured|\s+colored)?\s+{CENTRE}\b"),
+    re.compile(rf"\b{CENTRE}\s+(?:that\s+(?:is|are)|which\s+(?:is|are)|is|are|of|in)\s+({COLOUR})\b"),
+    re.compile(rf"\b({COLOUR})\s+(?:in|at)\s+(?:the|its)\s+{CENTRE}\b"),
+]
+LAYERS = re.compile(r"\b(?:(single|one)|(double|two))\s+(?:rows?|layers?)\b")
+DETAILS = {"veins": r"\bvein(?:s|ed)?\b", "stamens": r"\bstamens?\b", "rim": r"\b(?:rim|edge)s?\b"}
+
+
+def parse(sentence: str) -> dict[str, str]:
+    """Read the attributes that a sentence names; the ones it is silent about are left out.
+
+    Each phrase that is understood is taken out, so that "a white flower with a yellow centre
+    against a blue sky" leaves one colour for the petals.
+    """
+    rest, found = " ".join(sentence.lower().split()), {}
+
+    def take(pattern: re.Pattern | str) -> re.Match | None:
+        nonlocal rest
+        match = re.search(pattern, rest)
+        if match:
+            rest = rest[: match.start()] + " " + rest[match.end() :]
+        return match
+
+    places, place_of = alternatives(WORDS["background"])
+    match = take(rf"\b(?:(?:green|blue|brown|grey|gray)\s+)?({places})\b")
+    if match:
+        found["background"] = place_of[match[1]]
+    for pattern in CENTRE_PATTERNS:
+        match = take(pattern)
+        if match and COLOUR_OF[match[1]] in ATTRIBUTES["centre_colour"]:
+            found["centre_colour"] = COLOUR_OF[match[1]]
+            break
+    match = take(LAYERS)
+    if match:
+        found["layers"] = "single" if match[1] else "double"
+    for name, pattern in DETAILS.items():
+        if take(pattern):
+            found[name] = "yes"
+    for name in ("petal_shape", "petal_count", "size"):
+        words, meaning = alternatives(WORDS[name])
+        match = take(rf"\b({words})\b")
+        if match:
+            found[name] = meaning[match[1]]
+    for match in re.finditer(rf"\b({COLOUR})\b", rest):
+        if COLOUR_OF[match[1]] in ATTRIBUTES["petal_colour"]:
+            found["petal_colour"] = COLOUR_OF[match[1]]
+            break
+    return found
+
+
+def to_row(named: Mapping[str, str]) -> list[int]:
+    """Attribute values as numbers, in the order of `ATTRIBUTES`; −1 where nothing is named."""
+    return [ATTRIBUTES[k].index(named[k]) if k in named else -1 for k in NAMES]
+
+
+# -------------------------------------------------------------------------------- the data set
+
+
+def all_classes() -> list[tuple[str, str, str]]:
+    """Every class: petal colour, shape, centre; a centre never has the colour of its petals."""
+    colours, shapes, centres = (ATTRIBUTES[name] for name in CLASS_ATTRIBUTES)
+    return [(p, s, c) for p in colours for s in shapes for c in centres if p != c]
+
+
+def unseen_classes() -> list[int]:
+    """The classes that never occur in training: fixed, whatever the data set's size or seed."""
+    order = list(range(len(all_classes())))
+    random.Random(102).shuffle(order)
+    return sorted(order[:UNSEEN_CLASSES])
+
+
+def draw_attributes(n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Draw `n` flowers evenly over the classes: attributes [n, A] and classes [n]."""
+    combinations = torch.tensor(
+        [[ATTRIBUTES[k].index(v) for k, v in zip(CLASS_ATTRIBUTES, c, strict=True)]
+         for c in all_classes()]
+    )  # fmt: skip
+    classes = torch.randint(len(combinations), (n,), generator=generator)
+    columns = [torch.randint(len(v), (n,), generator=generator) for v in ATTRIBUTES.values()]
+    attributes = torch.stack(columns, 1)
+    attributes[:, [NAMES.index(k) for k in CLASS_ATTRIBUTES]] = combinations[classes]
+    return attributes, classes
+
+
+def write_sentences(attributes: Int64[Tensor, "n a"], seed: int) -> tuple[list[list[str]], Tensor]:
+    """Ten sentences for each flower, and what each names [n, 10, A] (−1 where it is silent)."""
+    rng = random.Random(seed)
+    sentences, named = [], []
+    for row in attributes.tolist():
+        values = {k: ATTRIBUTES[k][v] for k, v in zip(NAMES, row, strict=True)}
+        pairs = [describe(values, rng) for _ in range(SENTENCES)]
+        sentences.append([sentence for sentence, _ in pairs])
+        named.append([to_row(what) for _, what in pairs])
+    return sentences, torch.tensor(named, dtype=torch.int64).view(-1, SENTENCES, len(NAMES))
+
+
+def load_blooms(n: int = 8000, size: int = 64, seed: int = 0) -> CaptionedImages:
+    """Blooms as `CaptionedImages`: `n` flowers of `size` × `size` pixels with ten sentences each.
+
+    Drawn once and cached outside the repository; the pictures stay memory-mapped. Splits: `train`,
+    `seen_test` (other pictures of the same classes), `test` (combinations never seen in training).
+    Raises ValueError where `n` or `size` is not positive.
+    """
+    if n < 1 or size < 8:
+        raise ValueError(f"Blooms: n={n}, size={size} found; expected n ≥ 1 and size ≥ 8 pixels")
+    folder = cache_dir("blooms") / f"v{VERSION}-n{n}-size{size}-seed{seed}"
+    if not folder.exists():
+        draw_to_disk(folder, n, size, seed)
+    table = np.load(folder / "attributes.npy")
+    classes = torch.from_numpy(table[:, -1].astype(np.int64))
+    unseen = torch.isin(classes, torch.tensor(unseen_classes()))
+    held_out = torch.arange(n) % 20 == 0
+    return CaptionedImages(
+        name="blooms",
+        images=np.load(folder / "images.npy", mmap_mode="r"),
+        captions=json.loads((folder / "sentences.json").read_text()),
+        classes=classes,
+        class_names=[" ".join(c) for c in all_classes()],
+        splits={
+            "train": torch.nonzero(~unseen & ~held_out).flatten(),
+            "seen_test": torch.nonzero(~unseen & held_out).flatten(),
+            "test": torch.nonzero(unseen).flatten(),
+        },
+        crop=size,
+        flip=True,
+        attributes=torch.from_numpy(table[:, :-1].astype(np.int64)),
+        named=torch.from_numpy(np.load(folder / "named.npy").astype(np.int64)),
+    )
+
+
+def draw_to_disk(folder: os.PathLike, n: int, size: int, seed: int) -> None:
+    """Draw a data set into a neighbouring folder and rename it, so that none is ever half there."""
+    generator = torch.Generator().manual_seed(seed_for(seed, "blooms"))
+    attributes, classes = draw_attributes(n, generator)
+    style = draw_style(n, generator)
+    sentences, named = write_sentences(attributes, seed_for(seed, "sentences"))
+    part = tempfile.mkdtemp(prefix=folder.name + ".", dir=folder.parent)
+    try:
+        images = np.lib.format.open_memmap(
+            os.path.join(part, "images.npy"), "w+", np.uint8, (n, 3, size, size)
+        )
+        for start in range(0, n, 512):
+            rows = slice(start, start + 512)
+            images[rows] = render(attributes[rows], style[rows], size).numpy()
+        images.flush()
+        table = torch.cat([attributes, classes[:, None]], 1).to(torch.int16)
+        np.save(os.path.join(part, "attributes.npy"), table.numpy())
+        np.save(os.path.join(part, "named.npy"), named.to(torch.int8).numpy())
+        with open(os.path.join(part, "sentences.json"), "w") as file:
+            json.dump(sentences, file)
+        if not folder.exists():  # another process may have been faster
+            os.rename(part, folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)

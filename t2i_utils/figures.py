@@ -1,0 +1,364 @@
+"""Everything drawn: captioned grids, comparisons, curves, and the one picture of the whole series.
+
+Every function returns a matplotlib Figure that pyplot does not know, so none is left open and
+none is displayed twice; `show` puts it under the cell, together with its alt text.
+"""
+
+import base64
+import io
+import sys
+import textwrap
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.patches import Circle, FancyBboxPatch, Rectangle
+from matplotlib.patheffects import withStroke
+from matplotlib.textpath import text_to_path
+from PIL import Image
+from torch import Tensor
+
+from t2i_utils.data.captioned import to_bytes
+
+# Okabe and Ito's colours; real, wrong and fake also differ in their line style, so that a curve
+# can be told in grey print too.
+ROLES = {"real": "#009E73", "wrong": "#D55E00", "fake": "#0072B2"}
+DASHES = {"real": "-", "wrong": (0, (5, 1.5)), "fake": (0, (5, 1.5, 1, 1.5))}
+NEUTRAL = ("#222222", "#CC79A7", "#7F5A2B", "#767676")  # curves that have no role
+SCORES = {"s_r": "real", "s_w": "wrong", "s_f": "fake"}
+INK, PALE, LIT = "#222222", "#666666", "#FFE9A3"
+DPI, WIDTH, SIZE = 110, 9.0, 9.0  # dots per inch, inches, points
+LINE = SIZE * 1.2 / 72  # inches from one line of text to the next
+STYLE = {
+    "font.family": "DejaVu Sans", "font.size": SIZE, "mathtext.fontset": "dejavusans",
+    "text.usetex": False, "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": "#999999",
+    "axes.facecolor": "white", "axes.titlesize": SIZE + 1, "axes.labelsize": SIZE,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
+    "axes.axisbelow": True, "grid.color": "#E6E6E6", "grid.linewidth": 0.8, "grid.linestyle": "-",
+    "xtick.labelsize": SIZE, "ytick.labelsize": SIZE, "xtick.color": PALE, "ytick.color": PALE,
+    "legend.frameon": False, "legend.fontsize": SIZE, "lines.linewidth": 1.8, "lines.marker": "",
+    "figure.facecolor": "white", "savefig.bbox": "standard", "savefig.facecolor": "white",
+}  # fmt: skip
+
+
+# --- on the page ---------------------------------------------------------------------------------
+@rc_context(STYLE)
+def png(figure: Figure) -> bytes:
+    """The figure as PNG, colours rounded to fives: half the bytes, and no eye sees it.
+
+    A palette of 256 would halve them again, but bands a GAN's skies and dulls the one blue flower.
+    """
+    buffer, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI)
+    fives = [5 * round(value / 5) for value in range(256)]
+    pixels = Image.open(buffer).convert("RGB").point(fives * 3)
+    pixels.save(small, format="PNG", optimize=True)
+    return small.getvalue()
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Displays the figure with its alt text, which exported HTML keeps, and closes it.
+
+    Outside IPython nothing is displayed. Raises ValueError where alt says nothing.
+    """
+    if not alt.strip():
+        raise ValueError(f"alt is {alt!r}; expected a sentence that says what the figure shows")
+    if "IPython" in sys.modules and sys.modules["IPython"].get_ipython() is not None:
+        from IPython.display import display
+
+        # As a bundle, because IPython.display.Image of Colab's IPython 7.34 takes no alt.
+        bundle = {"image/png": base64.b64encode(png(figure)).decode(), "text/plain": alt}
+        display(bundle, metadata={"image/png": {"alt": alt}}, raw=True)
+    if "matplotlib.pyplot" in sys.modules:  # a reader's own pyplot figure would show twice
+        sys.modules["matplotlib.pyplot"].close(figure)
+    figure.clear()
+
+
+# --- pictures ------------------------------------------------------------------------------------
+def _pictures(images: Tensor | np.ndarray, what: str = "images") -> np.ndarray:
+    """uint8 [N, S, S, 3] for imshow. Raises ValueError on any other shape, type or range."""
+    shape, dtype = tuple(images.shape), str(images.dtype)
+    if len(shape) != 4 or shape[1] != 3 or 0 in shape:
+        raise ValueError(f"{what} have the shape {shape}; expected [N, 3, S, S], N at least 1")
+    if not dtype.endswith("uint8"):
+        if not isinstance(images, Tensor) or not images.is_floating_point():
+            raise ValueError(f"{what} are {dtype}; expected uint8, or a float tensor in [-1, 1]")
+        images = images.detach().float().cpu()
+        low, high = images.min().item(), images.max().item()
+        if not (low >= -1.01 and high <= 1.01):  # false for NaN, too
+            raise ValueError(f"{what} are from {low:.3g} to {high:.3g}; expected [-1, 1]")
+        images = to_bytes(images.clamp(-1, 1))
+    if isinstance(images, Tensor):
+        images = images.cpu().numpy()
+    return np.asarray(images).transpose(0, 2, 3, 1)
+
+
+def _wrap(text: str, inches: float) -> str:
+    """The text in lines that measure no more than `inches` in the house font."""
+
+    def fits(line: str) -> bool:
+        font = FontProperties(family="DejaVu Sans", size=SIZE)
+        return text_to_path.get_text_width_height_descent(line, font, False)[0] <= inches * 72
+
+    for characters in range(max(int(inches * 72 / SIZE * 2.5), 2), 1, -1):
+        lines = textwrap.wrap(text, characters)
+        if all(map(fits, lines)):
+            break
+    return "\n".join(lines)
+
+
+def _lines(texts: Sequence[str]) -> float:
+    """Inches that the tallest of the wrapped texts needs."""
+    return max((text.count("\n") + 1 for text in texts if text), default=0) * LINE
+
+
+class _Page:
+    """A figure filled from the top, measured in inches, so that text never meets a picture."""
+
+    def __init__(self, height: float, title: str | None):
+        title = _wrap(title or "", WIDTH - 1)
+        self.top = 0.08 + (_lines([title]) + 0.08 if title else 0)  # of what comes next
+        self.height = height + self.top
+        self.figure = Figure(figsize=(WIDTH, self.height), dpi=DPI)
+        if title:
+            self.text(0.1, 0.08, title, weight="bold", va="top")
+
+    def text(self, left: float, top: float, text: str, **style) -> None:
+        place = (left / WIDTH, 1 - top / self.height)
+        self.figure.text(*place, text, parse_math=False, linespacing=1.15, **style)
+
+    def picture(self, left: float, top: float, side: float, pixels: np.ndarray) -> None:
+        place = (left / WIDTH, 1 - (top + side) / self.height)
+        axes = self.figure.add_axes((*place, side / WIDTH, side / self.height))
+        enlarged = len(pixels) < side * DPI  # then its own pixels show, unblurred
+        axes.imshow(pixels, aspect="auto", interpolation="nearest" if enlarged else None)
+        axes.set_axis_off()
+
+
+@rc_context(STYLE)
+def grid(
+    images: Float[Tensor, "N 3 S S"] | UInt8[Tensor, "N 3 S S"] | UInt8[np.ndarray, "N 3 S S"],
+    captions: Sequence[str] | None = None,
+    columns: int = 8,
+    title: str | None = None,
+) -> Figure:
+    """Pictures in rows, each with its caption beneath.
+
+    images: float in [-1, 1] or uint8. Raises ValueError on another shape or range, on a number of
+    captions that is not the number of images, and on fewer than one column.
+    """
+    pictures = _pictures(images)
+    captions = [""] * len(pictures) if captions is None else captions
+    if len(captions) != len(pictures):
+        raise ValueError(f"captions are {len(captions)}; expected {len(pictures)}, one an image")
+    if columns < 1:
+        raise ValueError(f"columns is {columns}; expected at least 1")
+    columns = min(columns, len(pictures))
+    pitch = min((WIDTH - 0.1) / columns, 2.2)  # from one picture to the next
+    captions = [_wrap(caption, pitch - 0.12) for caption in captions]
+    rows = [range(r, min(r + columns, len(pictures))) for r in range(0, len(pictures), columns)]
+    below = [_lines([captions[i] for i in row]) for row in rows]
+    gaps = [0.18 if text else 0.06 for text in below]
+    page = _Page(len(rows) * (pitch - 0.06) + sum(below) + sum(gaps), title)
+    for row, text, gap in zip(rows, below, gaps, strict=True):
+        for column, i in enumerate(row):
+            left = 0.08 + column * pitch
+            page.picture(left, page.top, pitch - 0.06, pictures[i])
+            page.text(left, page.top + pitch - 0.02, captions[i], va="top")
+        page.top += pitch - 0.06 + text + gap
+    return page.figure
+
+
+@rc_context(STYLE)
+def compare(
+    rows: Mapping[str, Tensor | np.ndarray], sentences: Sequence[str], title: str | None = None
+) -> Figure:
+    """One row of pictures a model, one column a sentence: what did each make of the same words?
+
+    rows: name → images as in `grid`, one a sentence. Raises ValueError, naming the row, where
+    there are more or fewer, and where there are no rows or no sentences.
+    """
+    if not rows or not sentences:
+        raise ValueError(
+            f"found {len(rows)} rows and {len(sentences)} sentences; expected at least one of each"
+        )
+    pictures = {name: _pictures(images, f"images of {name!r}") for name, images in rows.items()}
+    for name, row in pictures.items():
+        if len(row) != len(sentences):
+            raise ValueError(
+                f"images of {name!r} are {len(row)}; expected {len(sentences)}, one a sentence"
+            )
+    margin = 1.25
+    pitch = min((WIDTH - margin - 0.1) / len(sentences), 2.2)
+    sentences = [_wrap(sentence, pitch - 0.12) for sentence in sentences]
+    names = [_wrap(name, margin - 0.35) for name in rows]  # bold runs wider
+    above, height = _lines(sentences) + 0.06, max(pitch, _lines(names) + 0.06)
+    page = _Page(above + len(rows) * height, title)
+    page.top += above
+    for column, sentence in enumerate(sentences):
+        page.text(margin + column * pitch, page.top - 0.06, sentence, va="bottom")
+    for name, row in zip(names, pictures.values(), strict=True):
+        page.text(0.1, page.top + (pitch - 0.06) / 2, name, va="center", weight="bold")
+        for column, pixels in enumerate(row):
+            page.picture(margin + column * pitch, page.top, pitch - 0.06, pixels)
+        page.top += height
+    return page.figure
+
+
+# --- curves --------------------------------------------------------------------------------------
+def _running_mean(values: np.ndarray, window: int) -> np.ndarray:
+    """The mean of the `window` values around each one; at the ends, of those there are."""
+    box, half = np.ones(window), window // 2
+    padded = np.convolve(values, box), np.convolve(np.ones(len(values)), box)
+    return (padded[0] / padded[1])[half : half + len(values)]
+
+
+@rc_context(STYLE)
+def curves(
+    history: Mapping[str, Tensor],
+    names: str | Sequence[str],
+    smooth: int | None = None,
+    title: str | None = None,
+    probability: bool = False,
+) -> Figure:
+    """Curves over the steps: a running mean of `smooth` steps, the raw values faint behind it.
+
+    history: name → 1-D tensor, one value a step, NaN where there was none. smooth: None for a
+    fiftieth of the run, 1 for none. probability: the values are logits and drawn as sigmoid(s).
+    Names that end in real, wrong or fake, and s_r, s_w, s_f, have their role's colour. Raises
+    ValueError for a name that the history does not hold, values not 1-D, a window below 1.
+    """
+    figure = Figure(figsize=(WIDTH, 3.2), dpi=DPI, layout="constrained")
+    axes = figure.add_subplot(xlabel="step")
+    neutral = 0
+    for name in [names] if isinstance(names, str) else names:
+        if name not in history:
+            raise ValueError(f"name is {name!r}; the history holds {', '.join(sorted(history))}")
+        values = history[name].detach().double().cpu()
+        if values.ndim != 1:
+            raise ValueError(f"{name} has the shape {tuple(values.shape)}; expected [steps]")
+        values = (values.sigmoid() if probability else values).numpy()
+        steps = 1 + np.flatnonzero(~np.isnan(values))  # NaN: this step measured nothing
+        values = values[steps - 1]
+        if len(values) == 0:
+            raise ValueError(f"{name} has no value that is a number; expected at least one")
+        window = max(1, len(values) // 50) if smooth is None else min(smooth, len(values))
+        if window < 1:
+            raise ValueError(f"smooth is {smooth}; expected a number of steps, at least 1")
+        role = SCORES.get(name) or next((role for role in ROLES if name.endswith(role)), None)
+        colour = ROLES[role] if role else NEUTRAL[neutral % len(NEUTRAL)]
+        neutral += not role
+        if window > 1:
+            axes.plot(steps, values, color=colour, alpha=0.16, linewidth=0.7)
+        label = f"{name} ({role})" if name in SCORES else name
+        line = axes.plot(steps, _running_mean(values, window), color=colour, label=label)[0]
+        line.set_linestyle(DASHES.get(role, "-"))
+    if probability:
+        axes.axhline(0.5, color="#999999", linewidth=0.8, zorder=0.5)
+        axes.set(ylim=(-0.02, 1.02), ylabel="probability, sigmoid(s)")
+    if title:
+        axes.set_title(_wrap(title, WIDTH - 2), loc="left", weight="bold", parse_math=False)
+    figure.legend(loc="outside right upper", handlelength=2.8)
+    return figure
+
+
+# --- the one picture of the series ---------------------------------------------------------------
+# part → its boxes (left, bottom, width, height, heading, body), in hundredths of the figure's width
+WHOLE = {
+    "sentence": [(1, 38, 17, 10, "sentence $t$", "“a red flower\non blue”")],
+    "encoder": [(24, 20, 13, 28, "encoder $\\varphi$", "characters\nto a vector")],
+    "embedding": [(39.5, 40.7, 7, 4.6, "", "$\\varphi(t)$")],
+    "augmentation": [(49, 38, 14, 10, "augmentation", "$\\mu,\\ \\sigma\\ \\to\\ \\hat{c}$")],
+    "noise": [(67.5, 52.6, 12, 4.6, "", "noise $z$")],
+    "generator": [(67, 38, 13, 10, "generator $G$", "$\\hat{c},\\ z\\ \\to\\ \\hat{x}$")],
+    "picture": [(84, 38, 15, 10, "picture $\\hat{x}$", "flower")],
+    "real": [
+        (1, 2, 17, 10, "real picture $x$", "flower"),
+        (49, 11.5, 20, 6.6, "", "real pair: $x$ with $\\varphi(t)$"),
+    ],
+    "wrong": [
+        (1, 20, 17, 10, "wrong sentence $\\hat{t}$", "“a white flower\non green”"),
+        (49, 3, 20, 6.6, "", "wrong pair: $x$ with $\\varphi(\\hat{t})$"),
+    ],
+    "fake": [(49, 20, 20, 6.6, "", "fake pair: $\\hat{x}$ with $\\varphi(t)$")],
+    "discriminator": [(74, 3, 15, 23.6, "discriminator $D$", "real? and do the\nwords fit?")],
+    "scores": [(93, y, 6, 4.6, "", f"$s_{s}$") for y, s in ((21, "f"), (12.5, "r"), (4, "w"))],
+}
+# (part, corners of the arrow); the later ones cross over the earlier
+ARROWS = [
+    ("sentence", [(18, 43), (24, 43)]),
+    ("embedding", [(37, 43), (49, 43)]),
+    ("embedding", [(43, 43), (43, 23.3), (49, 23.3)]),
+    ("embedding", [(43, 43), (43, 16.3), (49, 16.3)]),
+    ("augmentation", [(63, 43), (67, 43)]),
+    ("noise", [(73.5, 52.6), (73.5, 48)]),
+    ("generator", [(80, 43), (84, 43)]),
+    ("real", [(18, 4.8), (49, 4.8)]),
+    ("real", [(34, 4.8), (34, 13.3), (49, 13.3)]),
+    ("wrong", [(18, 25), (24, 25)]),
+    ("wrong", [(37, 25), (40, 25), (40, 7.8), (49, 7.8)]),
+    ("fake", [(91.5, 38), (91.5, 32), (59, 32), (59, 26.6)]),
+    *(("fake", [(x, 23.3), (x + d, 23.3)]) for x, d in ((69, 5), (89, 4))),
+    *(("real", [(x, 14.8), (x + d, 14.8)]) for x, d in ((69, 5), (89, 4))),
+    *(("wrong", [(x, 6.3), (x + d, 6.3)]) for x, d in ((69, 5), (89, 4))),
+]
+
+
+def _flower(axes, x: float, y: float, grey: bool) -> None:
+    colours = ("#DDDDDD", "#AAAAAA", "#CCCCCC") if grey else ("#7FB2DC", "#B5302A", "#F2D24B")
+    sky, petal, centre = colours
+    axes.add_patch(Rectangle((x - 5, y - 2.7), 10, 5.4, color=sky, zorder=3))
+    for turn in np.arange(5) * 2 * np.pi / 5:
+        place = (x + 1.25 * np.sin(turn), y + 1.25 * np.cos(turn))
+        axes.add_patch(Circle(place, 1.05, color=petal, zorder=3))
+    axes.add_patch(Circle((x, y), 0.8, color=centre, zorder=3))
+
+
+@rc_context(STYLE)
+def the_whole(changed: str | Collection[str] = ()) -> Figure:
+    """The one picture of the series: from a sentence to a picture to three scores.
+
+    changed: the parts that this notebook changes; they are lit and the others grey. With none the
+    whole is drawn in ink, as a map. Real, wrong and fake keep their colours throughout. Raises
+    ValueError for a part that is not in WHOLE.
+    """
+    changed = {changed} if isinstance(changed, str) else set(changed)
+    if unknown := changed - WHOLE.keys():
+        raise ValueError(f"parts are {sorted(unknown)}; expected some of {', '.join(WHOLE)}")
+    figure = Figure(figsize=(WIDTH, WIDTH * 0.59), dpi=DPI)
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, 100), ylim=(0, 59))
+    axes.set_axis_off()
+    rest = PALE if changed else INK  # the colour of what is not lit
+    for part, corners in ARROWS:
+        lit = part in changed
+        colour, width = ROLES.get(part, INK if lit else rest), 2.6 if lit else 1.4
+        halo = [withStroke(linewidth=width + 4, foreground="white")]
+        axes.plot(*zip(*corners, strict=True), color=colour, linewidth=width, path_effects=halo)
+        head = {"arrowstyle": "-|>", "color": colour, "linewidth": width}
+        axes.annotate("", corners[-1], corners[-2], arrowprops={**head, "shrinkA": 0, "shrinkB": 0})
+    for part, boxes in WHOLE.items():
+        lit = part in changed
+        for left, bottom, width, height, heading, body in boxes:
+            role = part if part in ROLES else SCORES.get(body.strip("$"))
+            box = FancyBboxPatch(
+                (left + 0.5, bottom + 0.5), width - 1, height - 1, boxstyle="round,pad=0.5",
+                facecolor=(LIT if lit else "white"), linewidth=2.6 if lit else 1.2,
+                edgecolor=ROLES[role] if role else INK if lit else rest, gid=part, zorder=3,
+            )  # fmt: skip
+            axes.add_patch(box)
+            x, y = left + width / 2, bottom + height / 2
+            style = {"color": INK if lit else rest, "size": 10, "ha": "center", "va": "center"}
+            if body == "flower":
+                _flower(axes, x, y - 1.6, grey=bool(changed) and not lit)
+            else:
+                axes.text(x, y - 1.6 * bool(heading), body, **style)
+            if heading:
+                top = y + 3 if height == 10 else y + 4
+                axes.text(x, top, heading, weight="bold", **style)
+    if changed:
+        axes.add_patch(Rectangle((1, 54.1), 2.4, 1.8, facecolor=LIT, edgecolor=INK))
+        axes.text(4.4, 55, "what this notebook changes", va="center", size=10)
+    return figure

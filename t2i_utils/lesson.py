@@ -1,0 +1,301 @@
+"""Around a lesson: profile, seeds, a device that works, claims, exercise checks, hosted notebooks.
+
+This room imports torch, numpy and the standard library only: a hosted notebook imports it before
+anything else of the project is installed.
+"""
+
+import hashlib
+import html
+import json
+import operator
+import os
+import random
+import re
+import subprocess
+import sys
+import tomllib
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import SupportsIndex, TypeVar
+
+import numpy as np
+import torch
+
+PROFILES = ("smoke", "laptop", "gpu")
+CLAIM_MIME = "application/vnd.t2i.claim+json"
+ROOT = Path(__file__).resolve().parents[1]  # the checkout, in an editable installation
+
+T = TypeVar("T")
+
+
+# --- seeds ---------------------------------------------------------------------------------------
+
+
+def seed_for(seed: SupportsIndex, *names: str | SupportsIndex) -> int:
+    """One 63-bit seed from a root seed and a path of names, the same on every machine.
+
+    `seed_for(0, "step", 3)` and `seed_for(0, "step", 4)` are unrelated, so parts of a run that
+    draw from different paths never share random numbers.
+    """
+    path = [name if isinstance(name, str) else operator.index(name) for name in names]
+    digest = hashlib.sha256(json.dumps([operator.index(seed), *path]).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+# --- the device ----------------------------------------------------------------------------------
+
+
+def _small_computation(device: torch.device) -> list[torch.Tensor]:
+    """A matrix product and a convolution, forward and backward, on `device`; results on the CPU."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 3, 8, 8, generator=generator).to(device).requires_grad_()
+    kernel = torch.randn(4, 3, 3, 3, generator=generator).to(device).requires_grad_()
+    y = torch.nn.functional.conv2d(x, kernel).flatten(1)
+    loss = (y @ y.T).square().mean().sqrt()
+    loss.backward()
+    return [t.detach().cpu() for t in (loss, x.grad, kernel.grad)]  # .cpu() waits for the device
+
+
+def working_device() -> torch.device:
+    """The CUDA device if it really computes, else the CPU.
+
+    A driver may claim a device that fails at its first kernel, so the claim is put to the test: a
+    matrix product and a convolution, forward and backward, whose results must agree with the
+    CPU's. A claimed device that fails is named in a warning.
+    """
+    cpu = torch.device("cpu")
+    if not torch.cuda.is_available():
+        return cpu
+    try:
+        found = _small_computation(torch.device("cuda"))
+        for got, expected in zip(found, _small_computation(cpu), strict=True):
+            # TF32 keeps ten bits of mantissa; a broken device is off by far more than that.
+            torch.testing.assert_close(got, expected, rtol=2e-2, atol=2e-2)
+    except Exception as error:  # whatever a broken driver raises
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        warnings.warn(
+            "the driver claims a CUDA device, but a small computation on it failed, so the CPU "
+            f"is used ({reason[:300]})",
+            stacklevel=2,
+        )
+        return cpu
+    return torch.device("cuda")
+
+
+# --- a lesson ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a notebook asks for: its profile, its device, its random numbers, its claims."""
+
+    profile: str
+    device: torch.device
+    seed: int
+
+    def pick(self, value: T | None, *, smoke: T, laptop: T, gpu: T) -> T:
+        """`value` unless it is None, else the profile's."""
+        if value is not None:
+            return value
+        return {"smoke": smoke, "laptop": laptop, "gpu": gpu}[self.profile]
+
+    def generator(self, *names: str | SupportsIndex) -> torch.Generator:
+        """A CPU generator with a seed of its own, derived from the lesson's seed and `names`."""
+        return torch.Generator().manual_seed(seed_for(self.seed, *names))
+
+    def claim(self, text: str, held: object, found: str = "") -> None:
+        """Say whether a claim of the notebook held; `found` is what was measured.
+
+        `held` is anything that Python takes for true or false: a bool, numpy's, a tensor's. Judged
+        in the profiles `laptop` and `gpu`: a handful of `smoke` steps proves nothing. Does not
+        raise: `make run` counts the claims of the executed notebook and ends non-zero.
+        """
+        verdict = None if self.profile == "smoke" else bool(held)
+        words, colour = {
+            True: ("✓ claim held", "#00695c"),
+            False: ("✗ claim did not hold", "#b00020"),
+            None: ("· not judged in smoke", "#5f6368"),
+        }[verdict]
+        line = f"{words}: {text}" + (f" ({found})" if found else "")
+        _display(
+            {
+                "text/plain": line,
+                "text/html": f'<div style="color: {colour}">{html.escape(line)}</div>',
+                CLAIM_MIME: {"text": text, "held": verdict, "found": found},
+            }
+        )
+
+
+def _display(bundle: Mapping[str, object]) -> None:
+    """Display a bundle of representations in a notebook, print the plain one elsewhere."""
+    try:
+        from IPython import get_ipython
+        from IPython.display import display
+    except ImportError:
+        shell = None
+    else:
+        shell = get_ipython()
+    if shell is None:
+        print(bundle["text/plain"])
+    else:
+        display(dict(bundle), raw=True)
+
+
+def start(profile: str = "auto", seed: int = 0) -> Lesson:
+    """Begin a lesson: settle the profile and the device, seed torch, numpy and random.
+
+    `profile` is one of `smoke`, `laptop`, `gpu`, or `auto`: the environment variable T2I_PROFILE
+    where set, else `gpu` where a CUDA device works, else `laptop`. Anything else: ValueError.
+    """
+    asked, origin = profile, "profile"
+    if profile == "auto" and os.environ.get("T2I_PROFILE", "auto") not in ("", "auto"):
+        asked, origin = os.environ["T2I_PROFILE"], "T2I_PROFILE"
+    if asked not in (*PROFILES, "auto"):
+        raise ValueError(f"{origin} is {asked!r}; expected one of {', '.join(PROFILES)}, or auto")
+    device = working_device()
+    if asked == "auto":
+        asked = "gpu" if device.type == "cuda" else "laptop"
+    if asked == "gpu" and device.type != "cuda":
+        warnings.warn(
+            "profile gpu without a working CUDA device: its sizes take hours on a CPU", stacklevel=2
+        )
+    torch.manual_seed(seed)
+    np.random.seed(seed_for(seed, "numpy") % 2**32)
+    random.seed(seed_for(seed, "random"))
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    print(
+        f"profile {asked} · device {name} · torch {torch.__version__} · "
+        f"{torch.get_num_threads()} threads"
+    )
+    return Lesson(asked, device, seed)
+
+
+def check(condition: object, hint: str) -> None:
+    """Check an exercise: AssertionError with the hint unless `condition` holds."""
+    if not condition:
+        raise AssertionError(hint)
+
+
+# --- folders -------------------------------------------------------------------------------------
+
+
+def cache_dir(name: str) -> Path:
+    """The folder `name` of the cache, created: under T2I_CACHE if set, else under ~/.cache/t2i."""
+    folder = Path(os.environ.get("T2I_CACHE") or "~/.cache/t2i").expanduser() / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def pretrained(name: str) -> Path:
+    """The path of a file of weights that the project ships in data/pretrained/.
+
+    FileNotFoundError, with the way to get it, where the checkout does not have the file.
+    """
+    path = ROOT / "data" / "pretrained" / name
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no shipped weights {name!r} at {path}: they are part of the project's checkout "
+            f"(git clone {home_url()}, then pip install -e . in it; in a checkout, "
+            "git checkout -- data/pretrained brings them back)"
+        )
+    return path
+
+
+# --- the publishing home, and hosted notebooks ---------------------------------------------------
+
+
+def home_url() -> str:
+    """The address of the project's repository, from [project.urls] of pyproject.toml."""
+    project = ROOT / "pyproject.toml"
+    if project.is_file():
+        return tomllib.loads(project.read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
+    # Installed as a plain package: the same line, as the installer kept it.
+    urls = (url.split(", ", 1) for url in metadata.metadata("t2i_utils").get_all("Project-URL"))
+    return dict(urls)["Repository"]
+
+
+def home() -> str:
+    """The publishing home as `owner/name`."""
+    match = re.fullmatch(r"https://github\.com/([\w.-]+/[\w.-]+?)(?:\.git)?/?", home_url())
+    if match is None:
+        raise ValueError(
+            f"Repository in pyproject.toml is {home_url()!r}; expected https://github.com/owner/name"
+        )
+    return match[1]
+
+
+def badges(notebook_name: str) -> str:
+    """The badge cell of a notebook (`07_gan_cls` or `07_gan_cls.ipynb`), as markdown."""
+    name = notebook_name.removesuffix(".ipynb")
+    page = f"{home()}/blob/main/notebooks/{name}.ipynb"
+    return (
+        "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
+        f"(https://colab.research.google.com/github/{page})\n"
+        "[![Open in Kaggle](https://kaggle.com/static/images/open-in-kaggle.svg)]"
+        f"(https://kaggle.com/kernels/welcome?src=https://github.com/{page})"
+    )
+
+
+_SETUP = """\
+# Set-up. Where the project is installed this only imports; Colab and Kaggle fetch it first.
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+hosted = not os.environ.keys().isdisjoint({{"COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE"}})
+if hosted and importlib.util.find_spec("t2i_utils") is None:
+    attached = sorted(Path("/kaggle/input").glob("**/t2i_utils/lesson.py"))  # a Kaggle data set
+    root = attached[0].parents[1] if attached else Path("{name}").resolve()
+    if not root.is_dir():
+        subprocess.run(["git", "clone", "--depth=1", "{url}", str(root)], check=True)
+    sys.path.insert(0, str(root))
+    from t2i_utils.lesson import install_requirements
+
+    install_requirements()  # never touches the torch that is there
+from t2i_utils import lesson"""
+
+
+def setup_cell() -> str:
+    """The exact source of every notebook's set-up cell."""
+    return _SETUP.format(name=home().split("/")[1], url=f"https://github.com/{home()}")
+
+
+def install_requirements() -> None:
+    """Install what a hosted machine lacks of the project's requirements, and change nothing else.
+
+    torch, torchvision and numpy stay as they are: they match the machine's driver and may be in
+    use already. With a folder `wheels` beside the checkout (see `make kaggle`) no network is
+    needed. RuntimeError with pip's own words where it fails.
+    """
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    kept = [f"{name}=={version}" for name, version in _installed("torch", "torchvision", "numpy")]
+    command = [sys.executable, "-m", "pip", "install", "--quiet"]
+    wheels = ROOT.parent / "wheels"
+    if wheels.is_dir():
+        command += ["--no-index", "--find-links", str(wheels)]
+    command += [*kept, *wanted["project"]["dependencies"]]
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode:
+        raise RuntimeError(
+            "pip could not install what the project needs (on Kaggle without internet, attach the "
+            f"data set that `make kaggle` builds):\n{result.stderr.strip()}"
+        )
+    # Processes that a notebook starts find the package as the notebook does.
+    paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
+
+
+def _installed(*names: str) -> list[tuple[str, str]]:
+    """Names and versions of those of the packages that are installed."""
+    found = []
+    for name in names:
+        try:
+            found.append((name, metadata.version(name)))
+        except metadata.PackageNotFoundError:
+            continue
+    return found

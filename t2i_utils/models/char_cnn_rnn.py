@@ -1,0 +1,104 @@
+"""The text encoder: characters → convolutions → recurrence → embedding (Reed et al. 2016, CVPR)."""
+
+import json
+import warnings
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from safetensors import safe_open
+from torch import Tensor, nn
+
+from t2i_utils.lesson import pretrained
+
+# The published alphabet holds "-" twice; the later place wins, so the earlier one is never used.
+ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789-,;.!?:'\"/\\|_@#$%^&*~`+-=<>()[]{} "
+LENGTH = 201  # characters that the encoder reads
+PLACE = {character: i for i, character in enumerate(ALPHABET)}
+NOTHING = len(ALPHABET)  # marks a place past the end of the sentence: an all-zero column
+
+
+def to_characters(sentences: list[str]) -> Int64[Tensor, "n 201"]:
+    """Places in the alphabet of each sentence's first 201 characters; 70 marks "nothing here".
+
+    Sentences are lower-cased. Characters outside the alphabet are dropped and sentences over 201
+    characters are cut, each with a warning that names them. Raises ValueError for an empty one.
+    """
+    places = torch.full((len(sentences), LENGTH), NOTHING)
+    dropped, cut = set(), 0
+    for row, sentence in enumerate(sentences):
+        if not isinstance(sentence, str) or not sentence.strip():
+            raise ValueError(f"sentence {row} is {sentence!r}; expected a text with words in it")
+        lowered = sentence.lower()
+        known = [PLACE[c] for c in lowered if c in PLACE]
+        if len(known) < len(lowered):
+            dropped |= set(lowered) - set(PLACE)
+        if not known:
+            raise ValueError(f"sentence {row} is {sentence!r}: no character of it is in the alphabet")
+        cut += len(known) > LENGTH
+        known = torch.tensor(known[:LENGTH])
+        places[row, : len(known)] = known
+    if dropped:
+        warnings.warn(f"dropped characters outside the alphabet: {sorted(dropped)}", stacklevel=2)
+    if cut:
+        warnings.warn(f"cut {cut} sentence(s) to {LENGTH} characters, the encoder's length", stacklevel=2)
+    return places
+
+
+def one_hot(places: Int64[Tensor, "n length"]) -> Float[Tensor, "n 70 length"]:
+    """One channel for each character of the alphabet, all of them zero past the sentence's end."""
+    return F.one_hot(places, NOTHING + 1)[..., :NOTHING].transpose(1, 2).float()
+
+
+class CharCNNRNN(nn.Module):
+    """Char-CNN-RNN: three convolutions over one-hot characters, a GRU, a linear map to φ(t).
+
+    The defaults are the paper's widths; `channels` are those of the three convolutions.
+    """
+
+    def __init__(
+        self, embed_dim: int = 1024, channels: tuple[int, int, int] = (384, 512, 512), rnn: int = 512
+    ):
+        super().__init__()
+        self.embed_dim = embed_dim
+        first, second, third = channels
+        self.convolutions = nn.Sequential(
+            nn.Conv1d(len(ALPHABET), first, 4), nn.ReLU(),  # [B, 70, 201] → [B, 384, 198]
+            nn.MaxPool1d(3),                                # → 66 steps
+            nn.Conv1d(first, second, 4), nn.ReLU(),         # → [B, 512, 63]
+            nn.MaxPool1d(3),                                # → 21 steps
+            nn.Conv1d(second, third, 4), nn.ReLU(),         # → [B, 512, 18]
+        )  # fmt: skip
+        self.rnn = nn.GRU(third, rnn, batch_first=True)
+        self.project = nn.Linear(rnn, embed_dim)
+
+    def forward(self, places: Int64[Tensor, "b 201"]) -> Float[Tensor, "b t"]:
+        """Embed sentences given as places in the alphabet (see `to_characters`)."""
+        steps = self.convolutions(one_hot(places)).transpose(1, 2)  # [B, 18, 512]
+        states, _ = self.rnn(steps)
+        return self.project(states.mean(1))  # the average over time, then [B, T]
+
+    @torch.no_grad()
+    def encode(self, sentences: list[str]) -> Float[Tensor, "n t"]:
+        """φ(t) of each sentence, in evaluation mode. Warnings and errors: see `to_characters`."""
+        training = self.training
+        self.eval()
+        device = next(self.parameters()).device
+        rows = [self(part.to(device)) for part in to_characters(sentences).split(256)]
+        self.train(training)
+        return torch.cat(rows)
+
+
+def load_text_encoder(name: str = "char_cnn_rnn_blooms.safetensors") -> CharCNNRNN:
+    """The shipped text encoder with its weights, on the CPU, frozen and in evaluation mode.
+
+    Its widths stand in the weights' metadata. Raises FileNotFoundError where the file is missing.
+    """
+    from t2i_utils.checkpoints import load_weights
+
+    path = pretrained(name)
+    with safe_open(path, "pt") as file:
+        widths = json.loads(file.metadata()["widths"])
+    encoder = CharCNNRNN(**{**widths, "channels": tuple(widths["channels"])})
+    load_weights(path, encoder)
+    return encoder.eval().requires_grad_(False)

@@ -1,0 +1,53 @@
+"""GAN-CLS: a DCGAN whose two players both read the sentence (Reed et al. 2016, section 4)."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from t2i_utils.models.dcgan import discriminator_trunk, generator_trunk, init_weights
+
+
+class Generator(nn.Module):
+    """G(z, φ(t)): noise and a compressed sentence, side by side, become a picture."""
+
+    def __init__(self, z_dim=100, embed_dim=1024, text_dim=128, width=64, image_size=64):
+        super().__init__()
+        self.z_dim = z_dim
+        self.compress = nn.Sequential(nn.Linear(embed_dim, text_dim), nn.LeakyReLU(0.2))
+        self.trunk = generator_trunk(z_dim + text_dim, width, image_size)
+        self.apply(init_weights)
+
+    def forward(
+        self, z: Float[Tensor, "b z"], embedding: Float[Tensor, "b t"]
+    ) -> Float[Tensor, "b 3 s s"]:
+        code = torch.cat([z, self.compress(embedding)], 1)  # [B, 100 + 128]
+        return self.trunk(code[:, :, None, None])  # [B, 3, S, S] in [−1, 1]
+
+
+class Discriminator(nn.Module):
+    """D(x, φ(t)): one logit for "this picture is real and this sentence is about it"."""
+
+    def __init__(self, embed_dim=1024, text_dim=128, width=64, image_size=64):
+        super().__init__()
+        features = width * image_size // 8
+        self.trunk = discriminator_trunk(width, image_size)
+        self.compress = nn.Sequential(nn.Linear(embed_dim, text_dim), nn.LeakyReLU(0.2))
+        self.joint = nn.Sequential(
+            nn.Conv2d(features + text_dim, features, 1, bias=False),
+            nn.BatchNorm2d(features),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Conv2d(features, 1, 4),  # 4×4 → one score
+        )
+        self.apply(init_weights)
+
+    def score(
+        self, features: Float[Tensor, "b c 4 4"], embedding: Float[Tensor, "b t"]
+    ) -> Float[Tensor, " b"]:
+        """Logits of picture features with sentences; the trunk's work is reused for any sentence."""
+        text = self.compress(embedding)[:, :, None, None].expand(-1, -1, 4, 4)  # on every place
+        return self.joint(torch.cat([features, text], 1)).flatten()
+
+    def forward(
+        self, images: Float[Tensor, "b 3 s s"], embedding: Float[Tensor, "b t"]
+    ) -> Float[Tensor, " b"]:
+        return self.score(self.trunk(images), embedding)

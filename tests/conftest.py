@@ -1,0 +1,26 @@
+"""What every test shares: a cache of its own, no profile from outside, the real photographs."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """Tests neither read nor fill the reader's cache, and no T2I_PROFILE of the shell decides."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("T2I_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("T2I_PROFILE", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def flowers_dir() -> Path:
+    """The folder of Oxford-102 and its captions: T2I_FLOWERS, else ../shared/data/flowers-102."""
+    folder = Path(os.environ.get("T2I_FLOWERS") or ROOT.parent / "shared/data/flowers-102")
+    if not (folder / "imagelabels.mat").is_file():
+        pytest.skip(f"no Oxford-102 at {folder}; T2I_FLOWERS names its folder (see data/README.md)")
+    return folder

@@ -1,0 +1,211 @@
+"""What every notebook of the series keeps to.
+
+A rule takes a notebook as nbformat reads it, and raises AssertionError naming what breaks it.
+`test_notebooks.py` applies all rules to all notebooks, and breaks each once to see it noticed.
+"""
+
+import ast
+import difflib
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import series
+from t2i_utils.lesson import ROOT, badges, setup_cell
+
+EXERCISE = ("exercise", "solution", "check")
+DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+def tags(cell) -> list[str]:
+    return cell.metadata.get("tags", [])
+
+
+def outputs(notebook) -> Iterator[tuple[int, dict]]:
+    for number, cell in enumerate(notebook.cells):
+        for output in cell.get("outputs", []):
+            yield number, output
+
+
+# --- how a notebook is built ---------------------------------------------------------------------
+
+
+def has_its_badges(notebook, name):
+    cells = series.tagged(notebook, "badges")
+    assert len(cells) == 1, f"{len(cells)} cells tagged `badges`; expected one"
+    assert cells[0].cell_type == "markdown", "the badges cell is no markdown cell"
+    assert cells[0].source == badges(name), "badges are not lesson.badges(): run make home"
+
+
+def has_the_set_up_cell(notebook):
+    cells = series.tagged(notebook, "setup")
+    assert len(cells) == 1, f"{len(cells)} cells tagged `setup`; expected one"
+    assert cells[0].cell_type == "code", "the set-up cell is no code cell"
+    assert cells[0].source == setup_cell(), "set-up is not lesson.setup_cell(): run make home"
+    first = next(cell for cell in notebook.cells if cell.cell_type == "code")
+    assert first is cells[0], "the set-up cell is not the first code cell"
+
+
+def has_one_parameters_cell(notebook):
+    cells = series.tagged(notebook, "parameters")
+    assert len(cells) == 1, f"{len(cells)} cells tagged `parameters`; expected one"
+    try:
+        values = series.parameters(notebook)
+    except ValueError as error:
+        raise AssertionError(str(error)) from None
+    assert values.get("profile") == "auto", 'the parameters cell does not say profile = "auto"'
+
+
+def exercises_are_three_neighbours(notebook):
+    cells = notebook.cells
+    kinds = [next((kind for kind in EXERCISE if kind in tags(cell)), None) for cell in cells]
+    starts = [i for i, kind in enumerate(kinds) if kind == "exercise"]
+    assert len(starts) >= 3, f"{len(starts)} exercises; expected three"
+    for i in starts:
+        assert tuple(kinds[i : i + 3]) == EXERCISE, (
+            f"cell {i}: exercise, solution and check are not neighbours: {kinds[i : i + 3]}"
+        )
+    for kind in EXERCISE[1:]:
+        assert kinds.count(kind) == len(starts), f"a `{kind}` cell stands without its exercise"
+    for i in starts:
+        exercise, solution, check = cells[i : i + 3]
+        assert "NotImplementedError" in exercise.source, f"cell {i}: the stub raises nothing"
+        assert ast.get_docstring(_definition(exercise)), f"cell {i}: the stub has no docstring"
+        assert solution.source.startswith("#@title Solution"), (
+            f"cell {i + 1}: the solution does not start with '#@title Solution' (Colab)"
+        )
+        assert solution.metadata.get("cellView") == "form", (
+            f"cell {i + 1}: the solution is not folded in Colab (cellView: form)"
+        )
+        assert solution.metadata.get("jupyter", {}).get("source_hidden") is True, (
+            f"cell {i + 1}: the solution is not folded in JupyterLab (jupyter.source_hidden)"
+        )
+        for line in ast.walk(ast.parse(check.source)):
+            assert not (isinstance(line, ast.Assert) and line.msg is None), (
+                f"cell {i + 2}: a check without a hint: {ast.unparse(line)}"
+            )
+
+
+def _definition(cell) -> ast.AST:
+    found = [line for line in ast.parse(cell.source).body if isinstance(line, DEFINITIONS)]
+    return found[0] if found else ast.parse("")
+
+
+# --- taught code is package code -----------------------------------------------------------------
+
+
+def taught_code_is_package_code(notebook, package: Path = ROOT / "t2i_utils"):
+    for number, cell in enumerate(notebook.cells):
+        if "taught" not in tags(cell):
+            continue
+        taught = [line for line in ast.parse(cell.source).body if isinstance(line, DEFINITIONS)]
+        assert taught, f"cell {number} is tagged `taught` and defines nothing"
+        for definition in taught:
+            here = _skeleton(definition)
+            there = list(_in_package(definition.name, package))
+            assert there, f"cell {number}: the package defines no {definition.name}"
+            if not any(here == other for _, other in there):
+                module, other = there[0]
+                difference = difflib.unified_diff(
+                    other.splitlines(), here.splitlines(), module, f"cell {number}", lineterm=""
+                )
+                raise AssertionError("\n".join(difference))
+
+
+def _in_package(name: str, package: Path) -> Iterator[tuple[str, str]]:
+    """Module and code of every top-level definition of that name in the package."""
+    for path in sorted(package.rglob("*.py")):
+        for line in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(line, DEFINITIONS) and line.name == name:
+                yield path.relative_to(package.parent).as_posix(), _skeleton(line)
+
+
+def _skeleton(definition: ast.AST) -> str:
+    """A definition as its syntax tree says it: annotations and all, without docstrings."""
+    tree = ast.parse(ast.unparse(definition))
+    for node in ast.walk(tree):
+        if isinstance(node, DEFINITIONS) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(tree)
+
+
+# --- what is stored ------------------------------------------------------------------------------
+
+
+def is_small(path: Path):
+    size = path.stat().st_size
+    assert size < series.MAX_BYTES, f"{size:,} bytes; under {series.MAX_BYTES:,} are allowed"
+
+
+def ran_through_without_an_error(notebook):
+    assert not series.first_error(notebook), series.first_error(notebook)
+    for number, cell in enumerate(notebook.cells):
+        if cell.cell_type == "code" and cell.source.strip():
+            assert cell.execution_count is not None, f"cell {number} was not executed"
+
+
+def stamp_is_of_this_code(notebook):
+    stamp = notebook.metadata.get("t2i")
+    assert stamp, "no stamp: outputs come from make refresh"
+    expected = {"profile", "device", "versions", "seconds", "peak_memory_mb", "code_hash"}
+    assert set(stamp) == expected, f"the stamp has {sorted(stamp)}"
+    assert set(stamp["versions"]) == {"python", "torch", "t2i_utils"}
+    assert stamp["profile"] in ("laptop", "gpu"), f"outputs of a {stamp['profile']} run"
+    assert stamp["code_hash"] == series.code_hash(notebook), (
+        "the code was edited after the outputs were made: run make refresh"
+    )
+
+
+def claims_held(notebook):
+    verdicts = series.claims(notebook)
+    assert verdicts, "the notebook claims nothing"
+    assert all(verdicts), f"stored claims: {verdicts}"
+
+
+def shows_no_machine(notebook):
+    hits = series.machine_paths(notebook)
+    assert not hits, f"outputs show a machine's paths: {hits}"
+
+
+def keeps_no_run_notes(notebook):
+    assert "papermill" not in notebook.metadata, "the notebook keeps papermill's notes"
+    for number, cell in enumerate(notebook.cells):
+        assert "injected-parameters" not in tags(cell), f"cell {number} was injected by papermill"
+        for key in ("papermill", "execution"):
+            assert key not in cell.metadata, f"cell {number} keeps {key}"
+
+
+def pictures_have_words(notebook):
+    for number, output in outputs(notebook):
+        for mime in output.get("data", {}):
+            if mime in ("image/png", "image/jpeg"):
+                alt = output.metadata.get(mime, {}).get("alt", "")
+                assert alt.strip(), f"cell {number}: a picture without alternative text"
+            assert mime != "image/svg+xml", f"cell {number}: an SVG carries no alternative text"
+    for number, cell in enumerate(notebook.cells):
+        if cell.cell_type == "markdown":
+            for alt in re.findall(r"!\[([^\]]*)\]\(", cell.source):
+                assert alt.strip(), f"cell {number}: a linked picture without alternative text"
+
+
+def pictures_have_words_on_the_page(notebook, tmp_path):
+    page = tmp_path / "page.html"
+    series.write_html(notebook, page)
+    parser = _Pictures()
+    parser.feed(page.read_text(encoding="utf-8"))
+    shown = [mime for _, output in outputs(notebook) for mime in output.get("data", {})]
+    stored = sum(mime in ("image/png", "image/jpeg") for mime in shown)
+    assert len(parser.alts) >= stored, f"{len(parser.alts)} pictures on the page, {stored} stored"
+    for alt in parser.alts:
+        assert alt.strip() and "No description" not in alt, f"alternative text {alt!r} on the page"
+
+
+class _Pictures(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.alts: list[str] = []
+
+    def handle_starttag(self, tag, attributes):
+        if tag == "img":
+            self.alts.append(dict(attributes).get("alt") or "")

@@ -1,0 +1,559 @@
+"""The rules of `rules.py` on every notebook; and each rule broken once, on a notebook made here."""
+
+import base64
+import copy
+import json
+
+import nbformat
+import pytest
+import rules
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+import series
+from t2i_utils.lesson import ROOT, badges, setup_cell
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+# --- the series ----------------------------------------------------------------------------------
+
+
+def test_there_are_notebooks():
+    assert NOTEBOOKS, "notebooks/ is empty"
+
+
+@every_notebook
+def test_it_is_built_as_all_are(path):
+    assert path in series.notebooks(), f"{path.name} is no NN_name.ipynb"
+    notebook = series.read(path)
+    nbformat.validate(notebook)
+    rules.has_its_badges(notebook, path.stem)
+    rules.has_the_set_up_cell(notebook)
+    rules.has_one_parameters_cell(notebook)
+    rules.exercises_are_three_neighbours(notebook)
+
+
+@every_notebook
+def test_taught_code_is_package_code(path):
+    rules.taught_code_is_package_code(series.read(path))
+
+
+@every_notebook
+def test_the_stored_outputs_are_of_this_code(path):
+    notebook = series.read(path)
+    rules.is_small(path)
+    rules.ran_through_without_an_error(notebook)
+    rules.stamp_is_of_this_code(notebook)
+    rules.claims_held(notebook)
+    rules.shows_no_machine(notebook)
+    rules.keeps_no_run_notes(notebook)
+
+
+@every_notebook
+def test_the_pictures_have_words(path, tmp_path):
+    notebook = series.read(path)
+    rules.pictures_have_words(notebook)
+    rules.pictures_have_words_on_the_page(notebook, tmp_path)
+
+
+@every_notebook
+def test_an_edit_without_a_refresh_is_noticed(path, tmp_path):
+    copied = tmp_path / path.name
+    copied.write_bytes(path.read_bytes())
+    notebook = series.read(copied)
+    last = [cell for cell in notebook.cells if cell.cell_type == "code"][-1]
+    last.source += "\n# edited"
+    nbformat.write(notebook, copied)
+    with pytest.raises(AssertionError, match="make refresh"):
+        rules.stamp_is_of_this_code(series.read(copied))
+
+
+# --- the rules -----------------------------------------------------------------------------------
+
+
+def code(source, *tags, **metadata):
+    cell = new_code_cell(source, execution_count=1)
+    if tags:
+        cell.metadata["tags"] = list(tags)
+    cell.metadata.update(metadata)
+    return cell
+
+
+def exercise(name):
+    return [
+        code(f'def {name}():\n    """Do it."""\n    raise NotImplementedError', "exercise"),
+        code(
+            f"#@title Solution\ndef {name}():\n    return 1",
+            "solution",
+            cellView="form",
+            jupyter={"source_hidden": True},
+        ),
+        code(f'assert {name}() == 1, "one"', "check"),
+    ]
+
+
+def picture(alt="a red flower"):
+    return new_output(
+        "display_data",
+        {"image/png": PIXEL, "text/plain": "<Image>"},
+        metadata={"image/png": {"alt": alt}},
+    )
+
+
+def claim(held):
+    return new_output(
+        "display_data", {series.CLAIM_MIME: {"text": "so", "held": held, "found": ""}}
+    )
+
+
+@pytest.fixture
+def good():
+    """A notebook that keeps every rule."""
+    shown = code("show()")
+    shown.outputs = [picture(), claim(True), new_output("stream", text="mean 3.1\n")]
+    notebook = new_notebook(
+        cells=[
+            new_markdown_cell("# A title\n![a diagram](x.png)"),
+            new_markdown_cell(badges("07_gan_cls"), metadata={"tags": ["badges"]}),
+            code(setup_cell(), "setup"),
+            code('profile = "auto"\nsteps = None\nrate = -2e-4', "parameters"),
+            code("def double(x: int) -> int:\n    return 2 * x", "taught"),
+            shown,
+            *exercise("one"),
+            *exercise("two"),
+            *exercise("three"),
+        ]
+    )
+    notebook.metadata["t2i"] = {
+        "profile": "laptop",
+        "device": "cpu",
+        "versions": {"python": "3", "torch": "2", "t2i_utils": "0"},
+        "seconds": 1.0,
+        "peak_memory_mb": 1,
+        "code_hash": series.code_hash(notebook),
+    }
+    return notebook
+
+
+@pytest.fixture
+def package(tmp_path):
+    folder = tmp_path / "t2i_utils" / "models"
+    folder.mkdir(parents=True)
+    (folder / "a.py").write_text('def double(x: int) -> int:\n    """Two x."""\n    return 2 * x')
+    (folder / "b.py").write_text("class double:\n    pass\n")
+    return tmp_path / "t2i_utils"
+
+
+def test_a_good_notebook_keeps_every_rule(good, package, tmp_path):
+    nbformat.validate(good)
+    rules.has_its_badges(good, "07_gan_cls")
+    rules.has_the_set_up_cell(good)
+    rules.has_one_parameters_cell(good)
+    rules.exercises_are_three_neighbours(good)
+    rules.taught_code_is_package_code(good, package)
+    rules.ran_through_without_an_error(good)
+    rules.stamp_is_of_this_code(good)
+    rules.claims_held(good)
+    rules.shows_no_machine(good)
+    rules.keeps_no_run_notes(good)
+    rules.pictures_have_words(good)
+    rules.pictures_have_words_on_the_page(good, tmp_path)
+
+
+def cell_of(notebook, tag, number=0):
+    return series.tagged(notebook, tag)[number]
+
+
+def set_source(tag, source):
+    return lambda notebook: cell_of(notebook, tag).update(source=source)
+
+
+def replace(tag, old, new):
+    def edit(notebook):
+        cell = cell_of(notebook, tag)
+        assert old in cell.source
+        cell.source = cell.source.replace(old, new)
+
+    return edit
+
+
+def drop(tag, number=0):
+    return lambda notebook: notebook.cells.remove(cell_of(notebook, tag, number))
+
+
+def unset(tag, key):
+    return lambda notebook: cell_of(notebook, tag).metadata.pop(key)
+
+
+def shown_in(notebook):
+    return notebook.cells[5]
+
+
+def add_output(output):
+    return lambda notebook: shown_in(notebook).outputs.append(output)
+
+
+def say(text):
+    return add_output(new_output("stream", text=text))
+
+
+def set_stamp(**values):
+    return lambda notebook: notebook.metadata["t2i"].update(values)
+
+
+def badge_rule(notebook):
+    rules.has_its_badges(notebook, "07_gan_cls")
+
+
+@pytest.mark.parametrize(
+    "rule, edit, message",
+    [
+        (badge_rule, drop("badges"), "0 cells tagged `badges`"),
+        (badge_rule, replace("badges", "/blob/main", "/blob/dev"), "make home"),
+        (badge_rule, set_source("badges", badges("00_text_to_image")), "make home"),
+        (rules.has_the_set_up_cell, drop("setup"), "0 cells tagged `setup`"),
+        (rules.has_the_set_up_cell, replace("setup", "--depth=1", "--depth=2"), "make home"),
+        (rules.has_the_set_up_cell, lambda n: n.cells.insert(0, code("1")), "not the first"),
+        (rules.has_one_parameters_cell, drop("parameters"), "0 cells tagged `parameters`"),
+        (
+            rules.has_one_parameters_cell,
+            lambda n: n.cells.append(code("a = 1", "parameters")),
+            "2 cells tagged",
+        ),
+        (rules.has_one_parameters_cell, set_source("parameters", "n = 2 * k"), "no literal"),
+        (rules.has_one_parameters_cell, set_source("parameters", "import os"), "no plain assign"),
+        (
+            rules.has_one_parameters_cell,
+            replace("parameters", '"auto"', '"smoke"'),
+            'profile = "auto"',
+        ),
+        (rules.exercises_are_three_neighbours, drop("solution", 1), "not neighbours"),
+        (
+            rules.exercises_are_three_neighbours,
+            lambda n: n.cells.insert(-1, new_markdown_cell("x")),
+            "not neighbours",
+        ),
+        (rules.exercises_are_three_neighbours, drop("exercise", 2), "2 exercises"),
+        (
+            rules.exercises_are_three_neighbours,
+            lambda n: n.cells.append(code("1", "check")),
+            "`check` cell stands",
+        ),
+        (
+            rules.exercises_are_three_neighbours,
+            replace("exercise", "raise NotImplementedError", "pass"),
+            "stub raises nothing",
+        ),
+        (
+            rules.exercises_are_three_neighbours,
+            replace("exercise", '"""Do it."""', "1"),
+            "no docstring",
+        ),
+        (rules.exercises_are_three_neighbours, replace("solution", "#@title ", "# "), "#@title"),
+        (rules.exercises_are_three_neighbours, unset("solution", "cellView"), "in Colab"),
+        (rules.exercises_are_three_neighbours, unset("solution", "jupyter"), "in JupyterLab"),
+        (rules.exercises_are_three_neighbours, replace("check", ', "one"', ""), "without a hint"),
+        (rules.ran_through_without_an_error, lambda n: shown_in(n).update(execution_count=None),
+         "cell 5 was not executed"),
+        (rules.ran_through_without_an_error,
+         add_output(new_output("error", ename="NameError", evalue="x", traceback=[])),
+         "In [1]: NameError: x"),
+        (rules.stamp_is_of_this_code, lambda n: n.metadata.pop("t2i"), "no stamp"),
+        (rules.stamp_is_of_this_code, lambda n: n.metadata["t2i"].pop("device"), "the stamp has"),
+        (rules.stamp_is_of_this_code, set_stamp(profile="smoke"), "a smoke run"),
+        (rules.stamp_is_of_this_code, replace("taught", "2 * x", "3 * x"), "make refresh"),
+        (rules.stamp_is_of_this_code, lambda n: n.cells.insert(6, code("x = 1")), "make refresh"),
+        (rules.claims_held, add_output(claim(False)), "stored claims"),
+        (rules.claims_held, add_output(claim(None)), "stored claims"),
+        (rules.claims_held, lambda n: shown_in(n).outputs.clear(), "claims nothing"),
+        (rules.shows_no_machine, say("saved to /home/ada/runs"), "cell 5: /home/ada"),
+        (rules.shows_no_machine, say("in /Users/ada/x.py:3"), "/Users/ada"),
+        (rules.shows_no_machine, say(r"C:\Users\ada"), "Users"),
+        (rules.shows_no_machine, say(f"{ROOT}/t2i_utils/x.py:1: UserWarning"), "machine's paths"),
+        (rules.keeps_no_run_notes, lambda n: n.metadata.update(papermill={}), "papermill"),
+        (
+            rules.keeps_no_run_notes,
+            lambda n: n.cells.append(code("1", "injected-parameters")),
+            "injected",
+        ),
+        (
+            rules.keeps_no_run_notes,
+            lambda n: shown_in(n).metadata.update(execution={}),
+            "keeps execution",
+        ),
+        (rules.pictures_have_words, add_output(picture(" ")), "cell 5: a picture without"),
+        (
+            rules.pictures_have_words,
+            add_output(new_output("display_data", {"image/png": PIXEL})),
+            "cell 5: a picture without",
+        ),
+        (
+            rules.pictures_have_words,
+            lambda n: n.cells.append(new_markdown_cell("![](x.png)")),
+            "linked picture",
+        ),
+    ],
+)  # fmt: skip
+def test_a_broken_rule_is_noticed(good, rule, edit, message):
+    rule(good)
+    edit(good)
+    with pytest.raises(AssertionError) as raised:
+        rule(good)
+    assert message in str(raised.value)
+
+
+def test_outputs_do_not_change_the_hash(good):
+    before = series.code_hash(good)
+    shown_in(good).outputs.clear()
+    good.cells.append(new_markdown_cell("more words"))
+    assert series.code_hash(good) == before
+
+
+def test_pictures_are_no_text_of_the_machine(good):
+    data = base64.b64encode(b"x").decode() + "/root/abc/"
+    shown_in(good).outputs.append(new_output("display_data", {"image/png": data}))
+    rules.shows_no_machine(good)
+
+
+def test_a_page_without_words_for_a_picture_is_noticed(good, tmp_path):
+    add_output(picture(""))(good)
+    with pytest.raises(AssertionError, match="on the page"):
+        rules.pictures_have_words_on_the_page(good, tmp_path)
+
+
+def test_a_page_says_what_the_pictures_say_and_folds_solutions(good, tmp_path):
+    series.write_html(good, tmp_path / "x.html")
+    page = (tmp_path / "x.html").read_text()
+    assert 'alt="a red flower"' in page
+    assert page.count("<details><summary>Solution</summary>") == 3
+
+
+@pytest.mark.parametrize(
+    "source, message",
+    [
+        ("def double(x: int) -> int:\n    return x + x", "x + x"),
+        ("def double(x: float) -> int:\n    return 2 * x", "x: float"),
+        ("def double(x):\n    return 2 * x", "def double(x):"),
+        ("def treble(x):\n    return 3 * x", "the package defines no treble"),
+        ("double = 2", "defines nothing"),
+    ],
+)
+def test_taught_code_that_drifts_is_noticed(good, package, source, message):
+    set_source("taught", source)(good)
+    with pytest.raises(AssertionError) as raised:
+        rules.taught_code_is_package_code(good, package)
+    assert message in str(raised.value)
+
+
+def test_taught_code_may_differ_in_docstrings_and_comments(good, package):
+    source = 'def double(x: int) -> int:\n    "Doubled."\n    return 2 * x  # twice'
+    set_source("taught", source)(good)
+    rules.taught_code_is_package_code(good, package)
+
+
+def test_a_large_notebook_is_noticed(tmp_path):
+    (tmp_path / "x.ipynb").write_bytes(bytes(series.MAX_BYTES))
+    with pytest.raises(AssertionError, match="1,500,000 bytes"):
+        rules.is_small(tmp_path / "x.ipynb")
+
+
+# --- executing -----------------------------------------------------------------------------------
+
+PARAMETERS = 'profile = "auto"\nwhat = "blooms"\nn = 3'
+REPORT = """\
+import os, pathlib
+from IPython.display import display
+display({"text/plain": "claim", "application/vnd.t2i.claim+json":
+         {"text": "so", "held": %s, "found": ""}}, raw=True)
+print(os.environ.get("T2I_PROFILE"), what, n, pathlib.Path("pyproject.toml").exists())"""
+
+
+def little(folder, name, *sources, held="True"):
+    notebook = new_notebook(
+        cells=[
+            new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]}),
+            new_code_cell(REPORT % held),
+            *map(new_code_cell, sources),
+        ]
+    )
+    notebook.metadata["kernelspec"] = {"name": "somebody-elses", "display_name": "x"}
+    path = folder / f"{name}.ipynb"
+    nbformat.write(notebook, path)
+    return path
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch):
+    """A folder of notebooks that series.py takes for the series."""
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    for function in ("notebooks", "refresh"):
+        monkeypatch.setattr(
+            getattr(series, function), "__defaults__",
+            ("", folder) if function == "notebooks" else (folder,),
+        )  # fmt: skip
+    return folder
+
+
+def test_a_run_goes_on_after_failures_and_ends_non_zero(shelf, tmp_path, capfd):
+    little(shelf, "01_good")
+    little(shelf, "02_raises", "1 / 0")
+    little(shelf, "03_dies", "import os; os._exit(3)")
+    assert series.run("smoke", "", [], tmp_path / "build") == 1
+    lines = {line.split()[0]: line for line in capfd.readouterr().out.splitlines() if line}
+    assert lines["01_good"].endswith("1/1")
+    assert lines["02_raises"].endswith("failed: In [3]: ZeroDivisionError: division by zero")
+    assert "failed: papermill ended with 1" in lines["03_dies"]
+    name, seconds, peak, *_ = lines["01_good"].split()
+    assert 0 < float(seconds) < 60 and float(peak) > 10
+    assert "smoke blooms 3 True" in (tmp_path / "build" / "01_good.html").read_text()
+
+
+@pytest.mark.parametrize(
+    "verdicts, error, words, failed",
+    [
+        ([True, True], "", "2/2", False),
+        ([True, False], "", "1/2", True),
+        ([None, None], "", "not judged", False),
+        ([], "", "none made", False),
+        ([True], "cell 3: E: x", "failed: cell 3: E: x", True),
+    ],
+)
+def test_the_table_says_what_became_of_the_claims(verdicts, error, words, failed):
+    outcome = series.Outcome("01_x", 1.25, 1234.5, verdicts, error)
+    assert (outcome.words, outcome.failed) == (words, failed)
+    assert series.table([outcome]).splitlines()[1].endswith(f"1,234 MB  {words}")
+
+
+def test_a_run_of_held_claims_ends_with_zero_and_takes_parameters(shelf, tmp_path):
+    little(shelf, "01_good")
+    little(shelf, "02_raises", "1 / 0")
+    options = [["-p", "what", "flowers"], ["-p", "n", "-7"]]
+    assert series.run("laptop", "01", options, tmp_path / "build") == 0
+    executed = series.read(tmp_path / "build" / "01_good.ipynb")
+    assert "laptop flowers -7 True" in json.dumps(executed)
+    assert not (tmp_path / "build" / "02_raises.ipynb").exists()
+
+
+def test_what_is_not_there_is_named(shelf, capsys):
+    little(shelf, "01_good")
+    little(shelf, "07_gan_cls")
+    assert [p.stem for p in series.notebooks("07,01_good")] == ["01_good", "07_gan_cls"]
+    assert series.main(["run", "--only", "07,09"]) == 2
+    assert "ONLY=09: no such notebook; there are 01_good, 07_gan_cls" in capsys.readouterr().err
+    assert series.main(["run", "-p", "datset", "flowers"]) == 2
+    shown = capsys.readouterr().err
+    assert "-p datset: no such parameter in 01_good, 07_gan_cls; there are profile, what" in shown
+    with pytest.raises(SystemExit):
+        series.main(["run", "--profile", "fast"])
+    assert "PROFILE=fast" in capsys.readouterr().err
+    assert series.main(["refresh", "--profile", "smoke"]) == 2
+
+
+def test_refresh_stores_outputs_and_a_stamp(shelf):
+    path = little(shelf, "01_good")
+    assert series.refresh("laptop", "", shelf) == 0
+    stored = series.read(path)
+    rules.stamp_is_of_this_code(stored)
+    rules.ran_through_without_an_error(stored)
+    rules.keeps_no_run_notes(stored)
+    rules.claims_held(stored)
+    assert stored.metadata.kernelspec.name == "python3"
+    assert "laptop blooms 3 True" in json.dumps(stored)
+    assert list(shelf.iterdir()) == [path]
+    stored.cells[0].source += "\nm = 4"
+    with pytest.raises(AssertionError, match="make refresh"):
+        rules.stamp_is_of_this_code(stored)
+
+
+def pretended(monkeypatch, *cells):
+    """A run that ends with these cells."""
+
+    def execute(source, target, profile, options):
+        notebook = series.read(source)
+        notebook.cells += cells
+        target.parent.mkdir(exist_ok=True)
+        nbformat.write(notebook, target)
+        error = series.first_error(notebook)
+        return series.Outcome(source.stem, 1.0, 1.0, series.claims(notebook), error)
+
+    monkeypatch.setattr(series, "execute", execute)
+
+
+def printing(output):
+    cell = code("x")
+    cell.outputs = [output]
+    return cell
+
+
+@pytest.mark.parametrize(
+    "output, message",
+    [
+        (new_output("stream", text=f"{ROOT}/t2i_utils/x.py:3: UserWarning"), "machine's paths"),
+        (new_output("error", ename="NameError", evalue="x", traceback=[]), "NameError: x"),
+        (claim(False), "0/1"),
+        (new_output("stream", text="x" * series.MAX_BYTES), "are allowed"),
+    ],
+)
+def test_a_run_that_is_not_fit_is_not_stored(shelf, monkeypatch, output, message, capfd):
+    path = little(shelf, "99_bad")
+    before = path.read_bytes()
+    pretended(monkeypatch, printing(output))
+    assert series.refresh("laptop", "", shelf) == 1
+    assert path.read_bytes() == before
+    shown = capfd.readouterr()
+    assert message in shown.out and "99_bad: not stored" in shown.err
+    pretended(monkeypatch, printing(claim(True)))
+    assert series.refresh("laptop", "", shelf) == 0
+    assert path.read_bytes() != before
+
+
+def test_cleaning_removes_what_papermill_injects(good):
+    before = copy.deepcopy(good)
+    good.cells.insert(4, code("n = 4", "injected-parameters"))
+    good.metadata["papermill"] = {"start_time": "now"}
+    for cell in good.cells:
+        cell.metadata["papermill"] = {"duration": 1}
+        cell.metadata["execution"] = {"iopub.execute_input": "now"}
+        cell.metadata.setdefault("tags", [])
+    cleaned = series.cleaned(good)
+    assert cleaned.cells == before.cells
+    assert "papermill" not in cleaned.metadata
+
+
+# --- the publishing home -------------------------------------------------------------------------
+
+
+def test_a_new_home_reaches_notebooks_and_readme(good, tmp_path, monkeypatch):
+    (tmp_path / "notebooks").mkdir()
+    path = tmp_path / "notebooks" / "07_gan_cls.ipynb"
+    nbformat.write(good, path)
+    (tmp_path / "README.md").write_text((ROOT / "README.md").read_text())
+    monkeypatch.setattr("t2i_utils.lesson.home", lambda: "ada/engine")
+    assert len(series.rehome(tmp_path)) == 2
+    moved = series.read(path)
+    assert "ada/engine" in cell_of(moved, "setup").source
+    assert "ada/engine" in cell_of(moved, "badges").source
+    rules.stamp_is_of_this_code(moved)  # the set-up cell does nothing where outputs are made
+    readme = (tmp_path / "README.md").read_text()
+    assert {match[0] for match in series.HOME_LINK.finditer(readme)} <= {
+        "github.com/ada/engine", "github/ada/engine"
+    }  # fmt: skip
+    assert series.rehome(tmp_path) == []
+
+
+def test_a_new_home_does_not_hide_an_edit(good, tmp_path, monkeypatch):
+    (tmp_path / "notebooks").mkdir()
+    path = tmp_path / "notebooks" / "07_gan_cls.ipynb"
+    replace("taught", "2 * x", "3 * x")(good)
+    nbformat.write(good, path)
+    (tmp_path / "README.md").write_text("")
+    monkeypatch.setattr("t2i_utils.lesson.home", lambda: "ada/engine")
+    series.rehome(tmp_path)
+    with pytest.raises(AssertionError, match="make refresh"):
+        rules.stamp_is_of_this_code(series.read(path))

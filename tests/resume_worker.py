@@ -1,0 +1,113 @@
+"""A small GAN with BatchNorm at 16x16, and a program that trains it and may die on the way.
+
+The tests import the first part; `python resume_worker.py RUN_DIR STEPS THREADS [KILL_AT]` runs the
+second: training that kills itself (SIGKILL: nothing can be tidied up) in the middle of a step.
+"""
+
+import os
+import signal
+import sys
+
+import torch
+from torch import nn
+from torch.nn.functional import softplus
+
+from t2i_utils.training import Players, fit, frozen
+
+
+class Generator(nn.Sequential):
+    z_dim = 8
+
+    def __init__(self, width=8):
+        super().__init__(
+            nn.Unflatten(1, (self.z_dim, 1, 1)),
+            nn.ConvTranspose2d(self.z_dim, 2 * width, 4, bias=False),  # 1x1 => 4x4
+            nn.BatchNorm2d(2 * width),
+            nn.ReLU(),
+            nn.ConvTranspose2d(2 * width, width, 4, 2, 1, bias=False),  # 4x4 => 8x8
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.ConvTranspose2d(width, 3, 4, 2, 1),  # 8x8 => 16x16
+            nn.Tanh(),
+        )
+
+
+class Discriminator(nn.Sequential):
+    def __init__(self, width=8):
+        super().__init__(
+            nn.Conv2d(3, width, 4, 2, 1),  # 16x16 => 8x8
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False),  # 8x8 => 4x4
+            nn.BatchNorm2d(2 * width),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(2 * width, 1, 4),  # 4x4 => 1x1
+            nn.Flatten(0),
+        )
+
+
+class Pictures:
+    """Batch i, a function of i alone: 16x16 pictures with a bright square somewhere."""
+
+    def __init__(self, batch_size=8):
+        self.batch_size = batch_size
+
+    def __getitem__(self, i):
+        generator = torch.Generator().manual_seed(i)
+        images = torch.full((self.batch_size, 3, 16, 16), -0.5)
+        for image, (x, y) in zip(
+            images, torch.randint(0, 12, (self.batch_size, 2), generator=generator), strict=True
+        ):
+            image[:, y : y + 4, x : x + 4] = 0.8
+        return images
+
+
+def make_players(width=8, schedulers=True, ema_decay=0.99):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        G, D = Generator(width), Discriminator(width)
+    opt_G = torch.optim.Adam(G.parameters(), lr=2e-3, betas=(0.5, 0.999))
+    opt_D = torch.optim.Adam(D.parameters(), lr=2e-3, betas=(0.5, 0.999))
+    halving = [torch.optim.lr_scheduler.MultiStepLR(opt_G, [60, 160]),
+               torch.optim.lr_scheduler.ExponentialLR(opt_D, 0.999)]  # fmt: skip
+    return Players(G, D, opt_G, opt_D, halving if schedulers else (), ema_decay)
+
+
+def gan_step(players, images):
+    G, D = players.G, players.D
+    fake = G(torch.randn(len(images), G.z_dim, device=images.device))
+    s_r, s_f = D(images), D(fake.detach())
+    loss_D = softplus(-s_r).mean() + softplus(s_f).mean()
+    players.update_D(loss_D)
+    with frozen(D):
+        loss_G = softplus(-D(fake)).mean()
+        players.update_G(loss_G)
+    return {"loss_D": loss_D, "loss_G": loss_G, "s_r": s_r.mean(), "s_f": s_f.mean()}
+
+
+def snapshot(players):
+    z = torch.randn(4, players.G.z_dim, generator=torch.Generator().manual_seed(7))
+    return players.G_avg.eval()(z)
+
+
+def train(run_dir, steps, step_fn=gan_step, players=None, **settings):
+    """fit as every resume test runs it; intervals that do not divide one another or the stop."""
+    players = players or make_players()
+    usual = dict(log_every=30, checkpoint_every=50, snapshot=snapshot, snapshot_every=40,
+                 progress=False, device="cpu", seed=3)  # fmt: skip
+    return players, fit(players, Pictures(), step_fn, steps=steps, run_dir=run_dir, **usual | settings)
+
+
+if __name__ == "__main__":
+    run_dir, steps, threads = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    kill_at = int(sys.argv[4]) if len(sys.argv) > 4 else None
+    torch.set_num_threads(threads)
+    done = 0
+
+    def deadly_step(players, images):
+        global done
+        done += 1
+        if done == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return gan_step(players, images)
+
+    train(run_dir, steps, deadly_step)

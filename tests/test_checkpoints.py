@@ -1,0 +1,331 @@
+"""A checkpoint gives back everything, is written whole or not at all, and refuses what is not one."""
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+sys.path.insert(0, str(Path(__file__).parent))
+from resume_worker import make_players, train  # noqa: E402
+
+from t2i_utils import checkpoints  # noqa: E402
+from t2i_utils.checkpoints import CheckpointError, History  # noqa: E402
+
+
+def state(players):
+    """Everything that `players` carries, by name, copied."""
+    tensors = {}
+    rest = {name: getattr(players, name).state_dict()
+            for name in ("G", "D", "G_avg", "opt_G", "opt_D")}  # fmt: skip
+    rest["schedulers"] = [scheduler.state_dict() for scheduler in players.schedulers]
+    packed = checkpoints._pack(rest, "", tensors)
+    return packed, {name: tensor.clone() for name, tensor in tensors.items()}
+
+
+def assert_same_state(a, b):
+    (packed_a, tensors_a), (packed_b, tensors_b) = a, b
+    assert packed_a == packed_b
+    assert tensors_a.keys() == tensors_b.keys() and len(tensors_a) > 30
+    for name, tensor in tensors_a.items():
+        assert tensor.dtype == tensors_b[name].dtype, name
+        assert torch.equal(tensor, tensors_b[name]), name
+
+
+def assert_same_history(a, b):
+    assert list(a) == list(b) and a.steps == b.steps
+    for name in a:
+        assert a[name].dtype == torch.float32 and a[name].shape == (a.steps,)
+        assert torch.equal(a[name], b[name]), name
+    assert a.snapshots.keys() == b.snapshots.keys()
+    for step in a.snapshots:
+        assert torch.equal(a.snapshots[step], b.snapshots[step])
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    return *train(folder, 20, snapshot_every=10), folder / "checkpoint.safetensors"
+
+
+@pytest.fixture
+def trained(run, tmp_path):
+    """Players after 20 steps, their history, and their checkpoint, a copy that a test may spoil."""
+    players, history, path = run
+    return players, history, Path(shutil.copy(path, tmp_path))
+
+
+def test_a_checkpoint_gives_everything_back(trained):
+    players, history, path = trained
+    fresh = make_players()
+    fresh.G.to(memory_format=torch.channels_last)  # as fit does
+    before = state(fresh)[1]
+    loaded, step = checkpoints.load(path, fresh)
+    assert step == 20 and loaded.seconds > 0 and list(loaded.snapshots) == [10, 20]
+    assert_same_state(state(players), state(fresh))
+    assert_same_history(history, loaded)
+    assert not torch.equal(before["/G/1.weight"], state(fresh)[1]["/G/1.weight"])
+    # in the layout of its weight, so that the next sums are the same sums
+    weight = fresh.G[4].weight
+    assert fresh.opt_G.state[weight]["exp_avg"].stride() == weight.stride()
+    assert fresh.G[4].weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_the_average_is_kept_apart_from_the_weights(trained):
+    """The bug: averaged weights loaded into G to be saved, and G never given its own back."""
+    players, _, path = trained
+    fresh = make_players()
+    checkpoints.load(path, fresh)
+    for name, weight in players.G.named_parameters():
+        if weight.dim() == 4:
+            average = players.G_avg.module.get_parameter(name)
+            assert not torch.equal(weight, average)
+            assert torch.equal(fresh.G.get_parameter(name), weight)
+            assert torch.equal(fresh.G_avg.module.get_parameter(name), average)
+
+
+def test_a_bare_file_without_pickles(trained):
+    """Anything that reads safetensors can read it: the format is public and runs no code."""
+    from safetensors import safe_open
+
+    with safe_open(trained[2], "pt") as file:
+        assert "G/1.weight" in file.keys() and "G_avg/module.1.weight" in file.keys()
+        assert file.metadata()["step"] == "20"
+    assert trained[2].stat().st_mode & 0o777 == 0o666 & ~_umask()
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def test_packing_keeps_kinds_and_numbers():
+    value = {0: {"step": torch.tensor(3.0), "m": None}, "betas": (0.5, 0.1 + 0.2), "flag": True,
+             "milestones": Counter({30: 1}), "inf": float("inf"), "list": [1, (2, "x")]}  # fmt: skip
+    import json
+
+    tensors = {}
+    packed = json.loads(json.dumps(checkpoints._pack(value, "v", tensors)))
+
+    class File:
+        get_tensor = staticmethod(tensors.__getitem__)
+
+    back = checkpoints._unpack(packed, File)
+    assert back == value and isinstance(back["milestones"], Counter)
+    assert isinstance(back["betas"], tuple) and back["flag"] is True
+    with pytest.raises(TypeError, match=r"v/odd.*set.*expected"):
+        checkpoints._pack({"odd": {1}}, "v", {})
+
+
+# ---- files that are no checkpoint of these players --------------------------------------------
+
+
+@pytest.mark.parametrize("kept", [0, 5, 100, 5000, -1])
+def test_a_file_cut_short(trained, kept):
+    players, _, path = trained
+    path.write_bytes(path.read_bytes()[:kept])
+    before = state(players)
+    with pytest.raises(CheckpointError, match=r"checkpoint\.safetensors.*found \d+ bytes.*expected"):
+        checkpoints.load(path, players)
+    assert_same_state(before, state(players))
+
+
+def test_a_file_of_something_else(trained, tmp_path):
+    players, _, path = trained
+    path.write_bytes(os.urandom(5000))
+    with pytest.raises(CheckpointError, match=r"checkpoint\.safetensors.*5000 bytes"):
+        checkpoints.load(path, players)
+    checkpoints.save_weights(path, players.G, {"what": "weights alone"})
+    with pytest.raises(CheckpointError, match=r"checkpoint\.safetensors: found format None, expected"):
+        checkpoints.load(path, players)
+    with pytest.raises(FileNotFoundError, match="missing.safetensors"):
+        checkpoints.load(tmp_path / "missing.safetensors", players)
+
+
+def _other_width():
+    return make_players(width=12)
+
+
+def _other_optimiser():
+    players = make_players()
+    players.opt_D = torch.optim.SGD(players.D.parameters(), lr=0.1)
+    return players
+
+
+def _more_weights():
+    players = make_players()
+    players.D.add_module("extra", nn.Linear(1, 1))
+    return players
+
+
+def _fewer_weights():
+    players = make_players()
+    del players.D[3]
+    return players
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (_other_width, r"tensor G/1\.weight: found \[8, 16, 4, 4\], expected \[8, 24, 4, 4\]"),
+        (_more_weights, r"tensor D/extra\.weight: found none, expected \[1, 1\]"),
+        (_fewer_weights, r"tensor D/4\.weight: found none, expected \[1, 16, 4, 4\]"),
+        (_other_optimiser, r"opt_D: found Adam of \[7\] parameters, expected SGD of \[7\]"),
+        (lambda: make_players(schedulers=False), r"schedulers: found \['Multi.*\], expected \[\]"),
+    ],
+)
+def test_a_checkpoint_of_another_model_changes_nothing(trained, other, message):
+    players = other()
+    before = state(players)
+    with pytest.raises(CheckpointError, match=message):
+        checkpoints.load(trained[2], players)
+    assert_same_state(before, state(players))
+
+
+def test_too_many_tensors_are_named(tmp_path):
+    checkpoints.save_weights(tmp_path / "w", nn.Linear(2, 3), {})
+    with pytest.raises(CheckpointError, match=r"tensor bias: found \[3\], expected none"):
+        checkpoints.load_weights(tmp_path / "w", nn.Linear(2, 3, bias=False))
+
+
+def test_another_seed_is_refused(trained):
+    with pytest.raises(CheckpointError, match="found a run with seed 3, expected seed 4"):
+        checkpoints.load(trained[2], make_players(), seed=4)
+
+
+# ---- saving that fails ------------------------------------------------------------------------
+
+
+def assert_untouched(path, before):
+    assert path.read_bytes() == before
+    assert not list(path.parent.glob(".*")), "nothing half-written stays behind"
+
+
+@pytest.mark.parametrize("where", ["save_file", "_to_disk", "replace"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, PermissionError(errno.EACCES, "no")])
+def test_the_old_file_survives_a_failing_save(trained, monkeypatch, where, error):
+    players, history, path = trained
+    before = path.read_bytes()
+
+    def failing(target, *args):
+        raise error
+
+    def half(tensors, target, metadata):
+        Path(target).write_bytes(before[: len(before) // 2])
+        raise error
+
+    if where == "replace":
+        monkeypatch.setattr(os, "replace", failing)
+    else:
+        monkeypatch.setattr(checkpoints, where, half if where == "save_file" else failing)
+    with pytest.raises(error if isinstance(error, type) else type(error)):
+        checkpoints.save(path, players, history, 21, 3)
+    assert_untouched(path, before)
+
+
+def test_a_full_disk_while_saving(trained, monkeypatch):
+    players, history, path = trained
+    before = path.read_bytes()
+
+    def full(tensors, target, metadata):
+        Path(target).write_bytes(before[:1000])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checkpoints, "save_file", full)
+    with pytest.raises(OSError, match=r"disk full: [\d,]+ bytes needed, [\d,]+ free") as caught:
+        checkpoints.save(path, players, history, 21, 3)
+    assert caught.value.errno == errno.ENOSPC and caught.value.filename == str(path)
+    assert_untouched(path, before)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="needs root: mounts a small disk")
+def test_a_really_full_disk(trained, tmp_path):
+    players, history, path = trained
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    size = path.stat().st_size * 3 // 2  # room for one checkpoint, not for a second beside it
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("cannot mount a small disk here")
+    try:
+        small = Path(shutil.copy(path, disk))
+        before = small.read_bytes()
+        with pytest.raises(OSError, match="disk full.*the one before it is kept"):
+            checkpoints.save(small, players, history, 21, 3)
+        assert_untouched(small, before)
+        checkpoints.load(small, make_players())
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_a_process_killed_while_saving(trained):
+    """SIGKILL between writing and putting in place: the old file is whole, the next save cleans up."""
+    players, history, path = trained
+    before = path.read_bytes()
+    program = f"""
+import os, signal, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from resume_worker import make_players
+from t2i_utils import checkpoints
+players = make_players()
+history, step = checkpoints.load({str(path)!r}, players)
+os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+checkpoints.save({str(path)!r}, players, history, step, 3)
+"""
+    root = str(Path(__file__).parents[1])
+    done = subprocess.run([sys.executable, "-c", program], env=os.environ | {"PYTHONPATH": root})
+    assert done.returncode == -9
+    assert path.read_bytes() == before and list(path.parent.glob(".*"))
+    checkpoints.save(path, players, history, 20, 3)
+    assert not list(path.parent.glob(".*"))
+    checkpoints.load(path, make_players())
+
+
+# ---- weights alone ----------------------------------------------------------------------------
+
+
+def test_weights_in_half_precision(tmp_path):
+    path = tmp_path / "deep" / "weights.safetensors"
+    net = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))
+    net(torch.randn(5, 4))
+    checkpoints.save_weights(path, net, {"trained on": "nothing"}, dtype=torch.float16)
+    other = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))
+    assert checkpoints.load_weights(path, other) == {"trained on": "nothing"}
+    for name, value in other.state_dict().items():
+        expected = net.state_dict()[name]
+        assert value.dtype == expected.dtype
+        assert torch.equal(value, expected.half().to(expected.dtype)), name
+    net[0].weight.data[0, 0] = 1e6
+    with pytest.raises(ValueError, match=r"weight 0\.weight.*float16"):
+        checkpoints.save_weights(path, net, {}, dtype=torch.float16)
+    checkpoints.load_weights(path, other)  # the one before it
+
+
+def test_shared_weights_can_be_saved(tmp_path):
+    net = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    net[1].weight = net[0].weight
+    checkpoints.save_weights(tmp_path / "w", net, {})
+    before = net[0].weight.clone()
+    net[0].weight.data.zero_()
+    checkpoints.load_weights(tmp_path / "w", net)
+    assert torch.equal(net[1].weight, before)
+
+
+def test_a_history_has_one_value_per_step():
+    history = History()
+    history.append({"a": torch.tensor([1.0, 2.0])}, 2)
+    history.append({"b": torch.tensor([3.0])}, 1)
+    assert history.steps == 3 and list(history) == ["a", "b"]
+    torch.testing.assert_close(history["a"], torch.tensor([1.0, 2.0, torch.nan]), equal_nan=True)
+    torch.testing.assert_close(
+        history["b"], torch.tensor([torch.nan, torch.nan, 3.0]), equal_nan=True
+    )

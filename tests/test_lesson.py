@@ -1,0 +1,386 @@
+"""The room around a lesson: profiles, seeds, devices, claims, folders, hosted notebooks."""
+
+import ast
+import os
+import random
+import subprocess
+import sys
+import types
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from t2i_utils import lesson
+
+CPU = torch.device("cpu")
+CUDA = torch.device("cuda")
+
+
+@pytest.fixture
+def no_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+def a_lesson(profile="laptop", seed=0):
+    return lesson.Lesson(profile, CPU, seed)
+
+
+# --- profiles ------------------------------------------------------------------------------------
+
+
+def test_auto_is_laptop_without_a_gpu(no_gpu):
+    assert lesson.start().profile == "laptop"
+
+
+def test_auto_is_gpu_where_a_device_works(monkeypatch):
+    monkeypatch.setattr(lesson, "working_device", lambda: CUDA)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a card")
+    begun = lesson.start()
+    assert (begun.profile, begun.device) == ("gpu", CUDA)
+
+
+def test_the_environment_decides_auto_and_an_explicit_profile_wins(no_gpu, monkeypatch):
+    monkeypatch.setenv("T2I_PROFILE", "smoke")
+    assert lesson.start("auto").profile == "smoke"
+    assert lesson.start("laptop").profile == "laptop"
+    monkeypatch.setenv("T2I_PROFILE", "")
+    assert lesson.start("auto").profile == "laptop"
+
+
+def test_an_unknown_profile_is_named_with_the_three(no_gpu, monkeypatch):
+    with pytest.raises(ValueError, match=r"profile is 'laptp'.*smoke, laptop, gpu"):
+        lesson.start("laptp")
+    monkeypatch.setenv("T2I_PROFILE", "GPU")
+    with pytest.raises(ValueError, match=r"T2I_PROFILE is 'GPU'.*smoke, laptop, gpu"):
+        lesson.start()
+
+
+def test_profile_gpu_on_a_cpu_warns(no_gpu):
+    with pytest.warns(UserWarning, match="without a working CUDA device"):
+        assert lesson.start("gpu").device == CPU
+
+
+def test_start_prints_one_line(no_gpu, capsys):
+    lesson.start("smoke")
+    printed = capsys.readouterr().out
+    assert printed.count("\n") == 1
+    for word in ("profile smoke", "device cpu", f"torch {torch.__version__}", "threads"):
+        assert word in printed
+
+
+def test_pick_takes_the_profiles_value_only_for_none():
+    sizes = {"smoke": 1, "laptop": 2, "gpu": 3}
+    assert [a_lesson(profile).pick(None, **sizes) for profile in lesson.PROFILES] == [1, 2, 3]
+    assert a_lesson().pick(0, **sizes) == 0  # zero is a value
+
+
+# --- seeds ---------------------------------------------------------------------------------------
+
+
+def test_seeds_are_the_same_on_every_machine():
+    assert lesson.seed_for(0) == 7520536977032167579
+    assert lesson.seed_for(0, "step", 3, 0) == 1355675259752050908
+
+
+def test_seeds_differ_by_root_and_by_every_name():
+    paths = [(), ("a",), ("a", "b"), ("ab",), ("a", 1), ("a", "1"), (1, "a")]
+    seeds = {lesson.seed_for(root, *path) for root in (0, 1) for path in paths}
+    assert len(seeds) == 2 * len(paths)
+    assert all(0 <= seed < 2**63 for seed in seeds)
+    assert lesson.seed_for(0, np.int64(3)) == lesson.seed_for(0, 3)
+
+
+def test_start_seeds_torch_numpy_and_random(no_gpu):
+    def draw(seed):
+        lesson.start("smoke", seed)
+        return torch.rand(1).item(), np.random.rand(), random.random()
+
+    assert draw(3) == draw(3)
+    assert not set(draw(3)) & set(draw(4))
+
+
+def test_generators_of_different_names_are_independent():
+    one, same, other = (
+        torch.randn(4, generator=a_lesson().generator(name)) for name in ("z", "z", "noise")
+    )
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+    assert not torch.equal(one, torch.randn(4, generator=a_lesson(seed=1).generator("z")))
+
+
+# --- the device ----------------------------------------------------------------------------------
+
+
+def pretend(monkeypatch, computation):
+    """A driver that claims a device, which computes what `computation` says."""
+    honest = lesson._small_computation
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(
+        lesson,
+        "_small_computation",
+        lambda device: computation(honest) if device.type == "cuda" else honest(device),
+    )
+
+
+def test_without_a_claim_there_is_no_warning(no_gpu):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert lesson.working_device() == CPU
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a CUDA device")
+def test_a_driver_that_only_claims_a_device_is_found_out(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)  # and the rest really fails
+    with pytest.warns(UserWarning, match="claims a CUDA device"):
+        assert lesson.working_device() == CPU
+
+
+def test_the_warning_names_what_failed(monkeypatch):
+    def fail(honest):
+        raise RuntimeError("no kernel image is available")
+
+    pretend(monkeypatch, fail)
+    with pytest.warns(UserWarning, match="RuntimeError: no kernel image is available"):
+        assert lesson.working_device() == CPU
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+@pytest.mark.parametrize("spoil", [lambda t: 1.1 * t + 0.1, lambda t: t * float("nan")])
+def test_a_device_that_computes_wrongly_is_found_out(monkeypatch, which, spoil):
+    def wrong(honest):
+        results = honest(CPU)
+        results[which] = spoil(results[which])
+        return results
+
+    pretend(monkeypatch, wrong)
+    with pytest.warns(UserWarning, match="small computation on it failed"):
+        assert lesson.working_device() == CPU
+
+
+def test_a_device_that_computes_is_used(monkeypatch):
+    pretend(monkeypatch, lambda honest: [t * 1.001 for t in honest(CPU)])  # TF32's precision
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert lesson.working_device() == CUDA
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_real_device_is_used():
+    assert lesson.working_device() == CUDA
+
+
+# --- claims and checks ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """The bundles that a notebook would display."""
+    bundles = []
+    monkeypatch.setattr("IPython.get_ipython", lambda: object())
+
+    def display(bundle, raw):
+        assert raw
+        bundles.append(bundle)
+
+    monkeypatch.setattr("IPython.display.display", display)
+    return bundles
+
+
+@pytest.mark.parametrize("profile", ["laptop", "gpu"])
+@pytest.mark.parametrize("held", [True, False])
+def test_a_claim_is_judged(shown, profile, held):
+    a_lesson(profile).claim("colour < 3 & right", held, "81 %")
+    (bundle,) = shown
+    assert bundle[lesson.CLAIM_MIME] == {
+        "text": "colour < 3 & right",
+        "held": held,
+        "found": "81 %",
+    }
+    start = "✓ claim held: " if held else "✗ claim did not hold: "
+    assert bundle["text/plain"] == start + "colour < 3 & right (81 %)"
+    assert "colour &lt; 3 &amp; right (81 %)" in bundle["text/html"]
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_smoke_judges_nothing(shown, held):
+    a_lesson("smoke").claim("it learned", held, "2 steps")
+    (bundle,) = shown
+    assert bundle[lesson.CLAIM_MIME]["held"] is None
+    assert bundle["text/plain"] == "· not judged in smoke: it learned (2 steps)"
+
+
+@pytest.mark.parametrize("held", [np.bool_(True), torch.tensor(True)])
+def test_a_verdict_is_a_plain_bool_whatever_comes_in(shown, held):
+    a_lesson().claim("so", held)
+    assert shown[0][lesson.CLAIM_MIME]["held"] is True
+
+
+def test_a_claim_outside_a_notebook_is_printed(capsys):
+    a_lesson().claim("it learned", True)
+    assert capsys.readouterr().out == "✓ claim held: it learned\n"
+
+
+def test_a_claim_without_ipython_is_printed(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "IPython", None)
+    a_lesson().claim("it learned", False, "no")
+    assert capsys.readouterr().out == "✗ claim did not hold: it learned (no)\n"
+
+
+def test_check_raises_the_hint():
+    lesson.check(True, "unused")
+    with pytest.raises(AssertionError, match="^try softplus$"):
+        lesson.check(False, "try softplus")
+
+
+# --- folders -------------------------------------------------------------------------------------
+
+
+def test_the_cache_is_where_the_environment_says(monkeypatch, tmp_path):
+    monkeypatch.setenv("T2I_CACHE", str(tmp_path / "here"))
+    folder = lesson.cache_dir("blooms")
+    assert folder == tmp_path / "here" / "blooms" and folder.is_dir()
+
+
+def test_the_cache_is_in_the_home_folder_otherwise(monkeypatch, tmp_path):
+    monkeypatch.delenv("T2I_CACHE")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert lesson.cache_dir("blooms") == tmp_path / ".cache" / "t2i" / "blooms"
+
+
+def test_shipped_weights_are_found_and_missing_ones_named(monkeypatch, tmp_path):
+    (tmp_path / "data" / "pretrained").mkdir(parents=True)
+    (tmp_path / "data" / "pretrained" / "g.safetensors").touch()
+    address = lesson.home_url()
+    monkeypatch.setattr(lesson, "home_url", lambda: address)
+    monkeypatch.setattr(lesson, "ROOT", tmp_path)
+    assert lesson.pretrained("g.safetensors") == tmp_path / "data/pretrained/g.safetensors"
+    with pytest.raises(FileNotFoundError, match=r"'h\.safetensors'.*git clone https://.*pip"):
+        lesson.pretrained("h.safetensors")
+
+
+# --- the publishing home, and hosted notebooks ---------------------------------------------------
+
+
+@pytest.fixture
+def moved(monkeypatch, tmp_path):
+    """The project as published by somebody else."""
+    text = (lesson.ROOT / "pyproject.toml").read_text()
+    (tmp_path / "pyproject.toml").write_text(text.replace(lesson.home(), "ada/engine"))
+    monkeypatch.setattr(lesson, "ROOT", tmp_path)
+    return tmp_path
+
+
+def test_badges_and_set_up_cell_follow_the_home(moved):
+    assert lesson.home_url() == "https://github.com/ada/engine"
+    page = "github.com/ada/engine/blob/main/notebooks/07_gan_cls.ipynb"
+    for name in ("07_gan_cls", "07_gan_cls.ipynb"):
+        assert f"kernels/welcome?src=https://{page})" in lesson.badges(name)
+        assert "research.google.com/github/ada/engine/blob/main/" in lesson.badges(name)
+    assert '"https://github.com/ada/engine"' in lesson.setup_cell()
+
+
+def test_a_home_that_is_no_repository_is_named(moved):
+    file = moved / "pyproject.toml"
+    file.write_text(file.read_text().replace("github.com/ada/engine", "example.com/x"))
+    with pytest.raises(ValueError, match=r"'https://example\.com/x'.*owner/name"):
+        lesson.badges("07_gan_cls")
+
+
+def test_the_home_is_known_without_a_checkout(monkeypatch, tmp_path):
+    expected = lesson.home_url()
+    monkeypatch.setattr(lesson, "ROOT", tmp_path)
+    urls = types.SimpleNamespace(get_all=lambda key: ["Docs, https://x", f"Repository, {expected}"])
+    monkeypatch.setattr(lesson.metadata, "metadata", lambda name: urls)
+    assert lesson.home_url() == expected
+
+
+def test_the_set_up_cell_is_short_and_plain_python():
+    source = lesson.setup_cell()
+    ast.parse(source)
+    assert len(source.splitlines()) <= 20
+
+
+# The set-up cell is run for real in a fresh interpreter. On a hosted machine the package is not
+# installed; git and pip are stood in for by subprocess.run, which writes down what was asked.
+STAND_IN = """
+import os, shutil, subprocess, sys
+from pathlib import Path
+project = os.environ["PROJECT"]
+sys.meta_path[:] = [f for f in sys.meta_path if "editable" not in str(f).lower()]
+sys.path[:] = [p for p in sys.path if Path(p or ".").resolve() != Path(project)]
+def run(command, **options):
+    if command[0] == "git":
+        assert options["check"]
+        shutil.copytree(project + "/t2i_utils", command[-1] + "/t2i_utils")
+        shutil.copy(project + "/pyproject.toml", command[-1])
+    print("RUN", *command)
+    return subprocess.CompletedProcess(command, 0, "", "")
+subprocess.run = run
+"""
+
+
+def hosted(tmp_path, *lines, **environment):
+    """Run the set-up cell as a hosted notebook does; what it printed."""
+    cell = lesson.setup_cell().replace("/kaggle/input", str(tmp_path / "input"))
+    code = "\n".join([STAND_IN, cell, *lines])
+    clean = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "COLAB_RELEASE_TAG")}
+    (tmp_path / "working").mkdir(exist_ok=True)
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path / "working",
+        env=clean | {"PROJECT": str(lesson.ROOT), "OMP_NUM_THREADS": "1"} | environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_on_colab_the_set_up_cell_clones_and_keeps_torch(tmp_path):
+    again = lesson.setup_cell()
+    done = hosted(
+        tmp_path, again, "print(lesson.__file__)", "print(os.environ['PYTHONPATH'])",
+        COLAB_RELEASE_TAG="release-colab",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    ran = [line for line in done.stdout.splitlines() if line.startswith("RUN")]
+    clone = tmp_path / "working" / lesson.home().split("/")[1]
+    assert ran[0] == f"RUN git clone --depth=1 https://github.com/{lesson.home()} {clone}"
+    assert len(ran) == 2, "a second run of the cell has nothing to fetch"
+    assert f" torch=={lesson.metadata.version('torch')} " in ran[1]
+    assert "--no-index" not in ran[1] and "--upgrade" not in ran[1]
+    assert "jaxtyping>=" in ran[1]
+    assert str(clone / "t2i_utils" / "lesson.py") in done.stdout
+    assert done.stdout.splitlines()[-1].split(os.pathsep)[0] == str(clone)
+
+
+@pytest.mark.parametrize("folder", ["set", "datasets/owner/set"])
+def test_on_kaggle_the_set_up_cell_takes_the_attached_data_set(tmp_path, folder):
+    attached = tmp_path / "input" / folder
+    project = attached / "text-to-image-gans"
+    (project / "t2i_utils").mkdir(parents=True)
+    for name in ("__init__.py", "lesson.py"):
+        (project / "t2i_utils" / name).write_text((lesson.ROOT / "t2i_utils" / name).read_text())
+    (project / "pyproject.toml").write_text((lesson.ROOT / "pyproject.toml").read_text())
+    (attached / "wheels").mkdir()
+    done = hosted(tmp_path, "print(lesson.__file__)", KAGGLE_KERNEL_RUN_TYPE="Interactive")
+    assert done.returncode == 0, done.stderr
+    (ran,) = [line for line in done.stdout.splitlines() if line.startswith("RUN")]
+    assert "git" not in ran.split()
+    assert f"--no-index --find-links {attached / 'wheels'}" in ran
+    assert f" torch=={lesson.metadata.version('torch')} " in ran
+    assert str(project / "t2i_utils" / "lesson.py") in done.stdout
+
+
+def test_where_nothing_is_hosted_the_set_up_cell_fetches_nothing(tmp_path):
+    done = hosted(tmp_path)
+    assert "No module named 't2i_utils'" in done.stderr
+    assert "RUN" not in done.stdout
+
+
+def test_pip_that_fails_is_quoted(monkeypatch):
+    failed = subprocess.CompletedProcess([], 1, "", "ERROR: no matching distribution for x\n")
+    monkeypatch.setattr(subprocess, "run", lambda *a, **k: failed)
+    with pytest.raises(RuntimeError, match=r"make kaggle[\s\S]*no matching distribution for x"):
+        lesson.install_requirements()
