@@ -46,7 +46,7 @@ lab: $(READY)
 
 # nbval runs a notebook from its own folder with the kernel of .venv; cells must not fail.
 test: $(READY)
-	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff check --quiet --output-format=concise .
 	@$(BIN)/python -m pytest -q tests --ignore=tests/benchmarks --benchmark-disable \
 	  --jaxtyping-packages=t2i_utils,beartype.beartype
 	@T2I_PROFILE=$(or $(PROFILE),smoke) $(BIN)/python -m pytest -q --nbval-lax --nbval-current-env \

@@ -24,7 +24,7 @@ OPTIMISERS = ("opt_G", "opt_D")
 
 
 class CheckpointError(RuntimeError):
-    """A file that cannot be read as what it should be: says which file, what was found and expected."""
+    """A file is not what it should be: says which file, what was found, what is expected."""
 
 
 class History(dict):
@@ -53,7 +53,7 @@ class History(dict):
 
 
 def save(path: str | Path, players, history: History, step: int, seed: int) -> None:
-    """Write a run's whole state to `path`, atomically: after any failure the file before it is there.
+    """Write a run's whole state to `path`, atomically: a failure leaves the file before it.
 
     `players` is a `training.Players`. Raises OSError naming file, bytes needed and bytes free when
     the disk is full, TypeError naming what cannot be stored.
@@ -104,7 +104,8 @@ def load(path: str | Path, players, seed: int | None = None) -> tuple[History, i
         values = {name: file.get_tensor(name) for name in stored}
 
     for name in NETWORKS:
-        state = {k.removeprefix(name + "/"): v for k, v in values.items() if k.startswith(name + "/")}
+        cut = len(name) + 1
+        state = {key[cut:]: value for key, value in values.items() if key[:cut] == f"{name}/"}
         getattr(players, name).load_state_dict(state)
     for name in OPTIMISERS:
         _load_optimiser(getattr(players, name), rest[name])
@@ -131,9 +132,10 @@ def save_weights(
     """
     tensors = {}
     for name, value in module.state_dict().items():
-        tensors[name] = value.to(dtype) if dtype and value.is_floating_point() else value
-        if not torch.isfinite(tensors[name]).all():
-            raise ValueError(f"{path}: weight {name}: found values not finite in {dtype or value.dtype}")
+        value = value.to(dtype) if dtype and value.is_floating_point() else value
+        if not torch.isfinite(value).all():
+            raise ValueError(f"{path}: weight {name}: found inf or nan, expected {value.dtype}")
+        tensors[name] = value
     _write(Path(path), tensors, dict(card))
 
 
@@ -146,6 +148,12 @@ def load_weights(path: str | Path, module: nn.Module) -> dict[str, str]:
         stored = list(file.keys())
         _check_tensors(path, file, stored, module.state_dict())
         module.load_state_dict({name: file.get_tensor(name) for name in stored})
+        return file.metadata() or {}
+
+
+def read_card(path: str | Path) -> dict[str, str]:
+    """The card of a file of weights: what they are, from where. Raises as `load_weights` does."""
+    with _open(path) as file:
         return file.metadata() or {}
 
 
@@ -185,7 +193,7 @@ def _load_optimiser(optimiser: torch.optim.Optimizer, state: dict) -> None:
 
 
 def _pack(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
-    """`value` as JSON that gives it back exactly; the tensors in it go to `tensors` under `name`/…"""
+    """`value` as JSON that gives it back exactly; its tensors go to `tensors` under `name`/…"""
     if isinstance(value, Tensor):
         tensors[name] = value
         return {"tensor": name}
@@ -220,13 +228,13 @@ def _open(path: str | Path):
         return safe_open(path, framework="pt")
     except SafetensorError as error:
         raise CheckpointError(
-            f"{path}: found {Path(path).stat().st_size} bytes that are not a whole safetensors file "
-            f"({error}), expected one that was written to its end"
+            f"{path}: found {Path(path).stat().st_size} bytes, cut short or of something else "
+            f"({error}), expected a whole safetensors file"
         ) from error
 
 
 def _check_tensors(path, file, stored: list[str], expected: dict[str, Tensor]) -> None:
-    """Raise CheckpointError naming the first tensor that is missing, of another shape, or too many."""
+    """Raise CheckpointError naming the first tensor that is missing, misshapen, or too many."""
     other = f"{path} does not fit this model: tensor"
     for name, value in expected.items():
         if name not in stored:
@@ -241,7 +249,7 @@ def _check_tensors(path, file, stored: list[str], expected: dict[str, Tensor]) -
 
 
 def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write beside `path`, make sure it is on the disk, and only then put it in the place of `path`."""
+    """Write beside `path`, see that it is on the disk, and only then put it in its place."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # Always the same name: what a killed process left there, the next save writes over.
     temporary = path.with_name(f".{path.name}.tmp")

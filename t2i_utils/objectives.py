@@ -34,7 +34,7 @@ def joint_embedding_loss(
     classes: Int64[Tensor, " b"],
     margin: float = 1.0,
 ) -> Float[Tensor, ""]:
-    """Structured joint embedding: a picture is nearest its own sentence, and a sentence its picture.
+    """Structured joint embedding: a picture is nearest its own sentence, and the other way round.
 
     Symmetric hinge on the compatibility F(v, t) = θ(v)ᵀφ(t) (Reed et al. 2016, CVPR, equations 2
     to 5). θ and φ are the picture's and the sentence's vectors; pairs of one class do not compete.
@@ -42,8 +42,8 @@ def joint_embedding_loss(
     compatibility = theta @ phi.T  # [B, B]: row = picture, column = sentence
     own = compatibility.diagonal()
     rivals = (classes[:, None] != classes[None, :]).to(compatibility.dtype)
-    sentences = F.relu(margin + compatibility - own[:, None]) * rivals  # wrong sentence, right picture
-    pictures = F.relu(margin + compatibility - own[None, :]) * rivals  # wrong picture, right sentence
+    sentences = F.relu(margin + compatibility - own[:, None]) * rivals
+    pictures = F.relu(margin + compatibility - own[None, :]) * rivals
     return (sentences + pictures).sum() / rivals.sum().clamp(min=1)
 
 

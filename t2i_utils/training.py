@@ -39,7 +39,7 @@ PRECISIONS = ("no", "bf16", "fp16")
 class TrainingDiverged(RuntimeError):
     """A loss, a score or a weight became infinite or no number; the last good checkpoint is kept.
 
-    `step`: steps done when it was so, counted from 1; `quantity`: its name; `run_dir`,
+    `step`: steps done when it was so, counted from 1; `quantity`: its name; `run_dir` and
     `checkpoint`: where the run is kept, None where nothing is.
     """
 
@@ -47,11 +47,10 @@ class TrainingDiverged(RuntimeError):
         path = run_dir / CHECKPOINT if run_dir else None
         self.step, self.quantity, self.run_dir = step, quantity, run_dir
         self.checkpoint = path if path and path.exists() else None
-        kept = f"the last good checkpoint is kept: {path}" if self.checkpoint else "no checkpoint yet"
-        kept = kept if run_dir else "nothing was being saved (no run_dir)"
         super().__init__(
-            f"training diverged at step {step}: {quantity}: found {found}, expected finite numbers; "
-            f"run_dir {run_dir}; {kept}. A lower learning rate often helps."
+            f"training diverged at step {step}: {quantity}: found {found}, expected a number. "
+            f"The run: {run_dir or 'not kept'}; its last good checkpoint: {self.checkpoint}. "
+            "A lower learning rate often helps."
         )
 
 
@@ -60,7 +59,7 @@ class Players:
     """The two players with their optimisers, and G_avg: the running average of G's weights.
 
     G_avg (decay `ema_decay` a step, BatchNorm's statistics too) is for sampling: in eval mode, no
-    gradients. Raises ValueError where an optimiser does not hold its own player's weights.
+    gradients. Raises ValueError where an optimiser holds other weights than its player's.
     """
 
     G: nn.Module
@@ -76,12 +75,12 @@ class Players:
         average = get_ema_multi_avg_fn(self.ema_decay)
         self.G_avg = AveragedModel(self.G, multi_avg_fn=average, use_buffers=True)
         self.G_avg.requires_grad_(False).eval()
-        for optimiser, own, other in (("opt_G", "G", "D"), ("opt_D", "D", "G")):
-            held = {id(p) for p in _parameters(getattr(self, optimiser))}
-            if held & {id(p) for p in getattr(self, other).parameters()}:
-                raise ValueError(f"{optimiser}: found weights of {other}, expected those of {own}")
-            if not held & {id(p) for p in getattr(self, own).parameters()}:
-                raise ValueError(f"{optimiser}: found no weights of {own}, expected them")
+        weights = {"G": set(self.G.parameters()), "D": set(self.D.parameters())}
+        for own, other in ("GD", "DG"):
+            held = set(_weights(getattr(self, f"opt_{own}")))
+            if held & weights[other] or not held & weights[own]:
+                found = f"weights of {other}" if held & weights[other] else f"no weights of {own}"
+                raise ValueError(f"opt_{own}: found {found}, expected {own}'s")
 
     @property
     def scaler(self) -> torch.amp.GradScaler | None:
@@ -107,11 +106,11 @@ class Players:
         self.opt_G.zero_grad(set_to_none=True)
         self.opt_D.zero_grad(set_to_none=True)
         with torch.autocast(loss.device.type, enabled=False):  # backward chooses its own precision
-            if self.accelerator is None:
+            if self.accelerator is None:  # outside fit, as when a notebook tries its step once
                 loss.backward()
             else:
                 self.accelerator.backward(loss)
-                gradients = [p.grad for p in _parameters(optimiser) if p.grad is not None]
+                gradients = [p.grad for p in _weights(optimiser) if p.grad is not None]
                 _mean_over_processes(self.accelerator, gradients)
             if self.scaler is None:
                 optimiser.step()
@@ -121,25 +120,22 @@ class Players:
 
     @torch.no_grad()
     def average(self) -> None:
-        """Move G_avg a step towards G.
+        """Move G_avg a step towards G; the first time, copy it.
 
         As AveragedModel.update_parameters, which would wait for the device to ask it whether this
-        is the first time; whole numbers (batches seen) are copied, not averaged.
+        is the first time. Whole numbers (batches seen) are copied, not averaged.
         """
-        pairs = [
-            *zip(self.G_avg.module.parameters(), self.G.parameters(), strict=True),
-            *zip(self.G_avg.module.buffers(), self.G.buffers(), strict=True),
-        ]
-        self.G_avg.n_averaged = self.G_avg.n_averaged.cpu()
-        first = int(self.G_avg.n_averaged) == 0
-        floats = [(avg, now) for avg, now in pairs if avg.is_floating_point() and not first]
-        if floats:
-            averaged, current = zip(*floats, strict=True)
-            self.G_avg.multi_avg_fn(list(averaged), list(current), self.G_avg.n_averaged)
+        average, G = self.G_avg.module, self.G
+        seen = self.G_avg.n_averaged = self.G_avg.n_averaged.cpu()
+        pairs = [*zip(average.parameters(), G.parameters(), strict=True),
+                 *zip(average.buffers(), G.buffers(), strict=True)]  # fmt: skip
         for averaged, current in pairs:
-            if first or not averaged.is_floating_point():
-                averaged.copy_(current, non_blocking=True)
-        self.G_avg.n_averaged += 1
+            if seen == 0 or not averaged.is_floating_point():
+                averaged.copy_(current)
+        if seen > 0:
+            floats = [pair for pair in pairs if pair[0].is_floating_point()]
+            self.G_avg.multi_avg_fn(*map(list, zip(*floats, strict=True)), seen)
+        seen += 1
 
 
 @contextmanager
@@ -171,16 +167,17 @@ def fit(
     progress: bool = True,
     device: torch.device | str | None = None,
 ) -> History:
-    """Run `step_fn` on batches[0], batches[1], ... until `steps` steps are done; returns what it gave.
+    """Run `step_fn` on batches[0], batches[1], ... until `steps` are done; returns what it gave.
 
     `step_fn(players, batch)` returns name → one number, as a tensor on the device. With P processes
-    each takes its own batches (i·P + rank) and gradients are averaged. torch's random numbers in
-    step i depend on (seed, i) alone; numpy's and Python's are left alone. G and D train in train
-    mode: a part that must not, overrides `train`.
+    step i takes batch i·P + rank in each, and gradients are averaged. torch's random numbers in
+    step i depend on (seed, i, rank) alone; numpy's and Python's are left alone. G and D train in
+    train mode: a part that must not, overrides `train`.
 
-    `run_dir` keeps a checkpoint, every `checkpoint_every` steps, on an interrupt and at the end,
-    and TensorBoard's logs; where it holds a checkpoint, fit goes on from it, to the bit on a CPU.
-    `snapshot(players)` gives images [N, C, S, S] (uint8, or floats in [-1, 1]) for the history.
+    `run_dir` keeps TensorBoard's logs and a checkpoint: every `checkpoint_every` steps, on an
+    interrupt, at the end. Where it holds one, fit goes on from it, on a CPU to the same bits.
+    `snapshot(players)` gives images [N, C, S, S] (uint8, or floats in [-1, 1]) for the history,
+    every `snapshot_every` steps (None: with each checkpoint).
     `precision`: "no" (float32), "bf16", or "fp16" (CUDA only; its loss scaling waits for the device
     at each update unless the optimisers are made with fused=True).
     SIGINT or SIGTERM: the step is finished, saved, and fit returns; a second one raises at once.
@@ -188,16 +185,11 @@ def fit(
     Raises TrainingDiverged; TypeError or ValueError for arguments, batches or values of the step
     function that are not as above; CheckpointError for a run_dir that holds another run.
     """
-    counts = {"steps": steps, "log_every": log_every, "checkpoint_every": checkpoint_every}
-    counts["snapshot_every"] = snapshot_every or checkpoint_every
-    for name, count in counts.items():
-        if count < 1:
-            raise ValueError(f"fit: {name}: found {count}, expected at least 1")
-    device = torch.device(device) if device is not None else working_device()
-    accelerator = _accelerator(precision, device)
-    rank, processes, main = (
-        accelerator.process_index, accelerator.num_processes, accelerator.is_main_process)
-    device = accelerator.device if processes > 1 else device
+    snapshot_every = snapshot_every or checkpoint_every
+    _check_counts(steps=steps, log_every=log_every, checkpoint_every=checkpoint_every,
+                  snapshot_every=snapshot_every)  # fmt: skip
+    accelerator, device = _accelerator(precision, device)
+    rank, processes = accelerator.process_index, accelerator.num_processes
     _check_batches(batches, steps * processes)
     _place(players, accelerator, device)
 
@@ -205,59 +197,54 @@ def fit(
     history, path = History(), run_dir / CHECKPOINT if run_dir else None
     if path and path.exists():
         history, _ = checkpoints.load(path, players, seed)
-        if progress and main:
+        if progress and rank == 0:
             print(f"going on from step {history.steps} of {steps}: {path}")
     if history.steps >= steps:
         return history
 
+    on_gpu = device.type == "cuda"
     log = _Log(history, accelerator, run_dir, steps, progress)
-    devices = [device] if device.type == "cuda" else []
-    with _Interrupt() as interrupt, torch.random.fork_rng(devices), log:
-        loader = DataLoader(
-            batches,
-            batch_size=None,
-            sampler=range(history.steps * processes + rank, steps * processes, processes),
-            num_workers=2 if devices else 0,
-            pin_memory=bool(devices),
-        )
+    with _interruptible() as interrupt, torch.random.fork_rng([device] if on_gpu else []), log:
+        mine = range(history.steps * processes + rank, steps * processes, processes)
+        loader = DataLoader(batches, batch_size=None, sampler=mine, num_workers=2 * on_gpu,
+                            pin_memory=on_gpu)  # fmt: skip
         for step, batch in enumerate(loader, start=history.steps):
             batch = _to_device(batch, device)
-            _seed(device, seed_for(seed, "step", step, rank))
+            torch.manual_seed(seed_for(seed, "step", step, rank))
             with accelerator.autocast():
-                measured = step_fn(players, batch)
-            log.keep(measured)
-            if processes > 1:  # BatchNorm's statistics, as if of one process
+                log.keep(step_fn(players, batch))
+            if processes > 1:  # one model: BatchNorm's statistics too
                 _mean_over_processes(accelerator, [*players.G.buffers(), *players.D.buffers()])
             players.average()
             for scheduler in players.schedulers:
                 scheduler.step()
 
             done = step + 1
-            if done % log_every == 0 or done == steps:
-                log.flush()
-            stop = interrupt.asked
+            stop = interrupt.is_set()
             if processes > 1:  # all stop at the same step; asked only where all wait anyway
                 stop = done % log_every == 0 and _any_process(accelerator, stop)
-            if snapshot is not None and done % counts["snapshot_every"] == 0:
-                _seed(device, seed_for(seed, "snapshot", step))
-                log.snapshot(done, _snapshot(players, snapshot))
-            if stop or done % checkpoint_every == 0 or done == steps:
+            save = stop or done % checkpoint_every == 0 or done == steps
+            if save or done % log_every == 0:
                 log.flush()
+            if snapshot is not None and done % snapshot_every == 0:
+                torch.manual_seed(seed_for(seed, "snapshot", step))
+                log.snapshot(done, _snapshot(players, snapshot))
+            if save:
                 _check_weights(players, done, run_dir)
-                if path and main:
+                if path and rank == 0:
                     checkpoints.save(path, players, history, done, seed)
                 accelerator.wait_for_everyone()
             if stop:
                 history.interrupted = done < steps
                 break
-    if history.interrupted and main:
-        saved = f"saved in {path}; call fit again to go on" if path else (
-            "nothing was saved: with a run_dir, calling fit again would go on")
-        print(f"interrupted after step {history.steps} of {steps}: {saved}")
+    if history.interrupted and rank == 0:
+        how = f"saved in {path}; call fit again to go on" if path else (
+            "not saved; with a run_dir, another call of fit would go on")
+        print(f"interrupted after step {history.steps} of {steps}: {how}")
     return history
 
 
-# ---- around the step --------------------------------------------------------------------------
+# ---- logs -------------------------------------------------------------------------------------
 
 
 class _Log:
@@ -277,22 +264,25 @@ class _Log:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
         self.bar.close()
-        if self.board is not None:
-            self.board.close()
+        try:
+            if self.board is not None:
+                self.board.close()
+        except OSError:  # on a full disk: what the checkpoint said of it is the better message
+            if kind is None:
+                raise
 
-    def keep(self, measured: Mapping[str, Tensor]) -> None:
+    def keep(self, measured: Any) -> None:
+        """Take one step's values as they are; they may not be computed yet."""
         if not isinstance(measured, Mapping):
             found = type(measured).__name__
-            raise TypeError(f"step function: found a returned {found}, expected a dict of tensors")
+            raise TypeError(f"step function: it returned {found}, expected a dict of tensors")
         for name, value in measured.items():
             if not isinstance(value, Tensor) or value.dim() != 0:
                 shape = f" of shape {list(value.shape)}" if isinstance(value, Tensor) else ""
-                raise TypeError(
-                    f"step function: {name}: found a {type(value).__name__}{shape}, "
-                    "expected a tensor of one number (shape [])"
-                )
+                raise TypeError(f"step function: {name}: found a {type(value).__name__}{shape}, "
+                                "expected a tensor of one number (shape [])")  # fmt: skip
         self.pending.append({name: value.detach() for name, value in measured.items()})
         self.bar.update()
 
@@ -301,51 +291,29 @@ class _Log:
         keys = [(row, name) for row, measured in enumerate(self.pending) for name in measured]
         rows = {name: torch.full((len(self.pending),), torch.nan) for _, name in keys}
         if keys:
-            device = self.accelerator.device
-            values = [self.pending[row][name].to(device, torch.float32) for row, name in keys]
-            for (row, name), value in zip(
-                keys, self.accelerator.reduce(torch.stack(values), "mean").tolist(), strict=True
-            ):
+            values = torch.stack([
+                self.pending[row][name].to(self.accelerator.device, torch.float32)
+                for row, name in keys
+            ])  # fmt: skip
+            values = self.accelerator.reduce(values, "mean").tolist()
+            for (row, name), value in zip(keys, values, strict=True):
                 if not math.isfinite(value):
                     step = self.history.steps + row + 1
                     raise TrainingDiverged(step, name, str(value), self.run_dir)
                 rows[name][row] = value
         self.history.append(rows, len(self.pending))
-        self.history.seconds += (now := time.monotonic()) - self.last
-        self.last, means = now, {name: float(row.nanmean()) for name, row in rows.items()}
-        if self.board is not None and self.pending:
-            for name, mean in means.items():
-                self.board.add_scalar(name, mean, self.history.steps)
+        self.pending, now = [], time.monotonic()
+        self.history.seconds, self.last = self.history.seconds + now - self.last, now
+        means = {name: float(values.nanmean()) for name, values in rows.items()}
+        for name, mean in means.items() if self.board is not None else ():
+            self.board.add_scalar(name, mean, self.history.steps)
         self.bar.set_postfix({name: f"{mean:.3g}" for name, mean in list(means.items())[:4]}, False)
-        self.pending = []
 
     def snapshot(self, step: int, images: Tensor) -> None:
         self.history.snapshots[step] = images
         if self.board is not None and images.dim() == 4 and images.shape[1] in (1, 3):
-            shown = images if images.dtype == torch.uint8 else (images.float() / 2 + 0.5).clamp(0, 1)
-            self.board.add_images("snapshot", shown, step)
-
-
-class _Interrupt:
-    """Turns the first SIGINT or SIGTERM into a wish (`asked`); a second one raises at once."""
-
-    def __init__(self):
-        self.asked, self.before = False, {}
-
-    def _note(self, number, frame):
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
-
-    def __enter__(self):
-        if threading.current_thread() is threading.main_thread():  # others cannot have handlers
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self.before[number] = signal.signal(number, self._note)
-        return self
-
-    def __exit__(self, *_):
-        for number, handler in self.before.items():
-            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+            unit = images if images.dtype == torch.uint8 else (images.float() / 2 + 0.5).clamp(0, 1)
+            self.board.add_images("snapshot", unit, step)
 
 
 def _bar(done: int, steps: int, shown: bool) -> tqdm:
@@ -368,7 +336,45 @@ class _Lines:
         sys.stderr.flush()
 
 
-def _accelerator(precision: str, device: torch.device) -> Accelerator:
+@contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """The first SIGINT or SIGTERM sets the event; a second one raises at once."""
+    asked = threading.Event()
+
+    def note(number, frame):
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    main = threading.current_thread() is threading.main_thread()  # others cannot have handlers
+    before = {n: signal.signal(n, note) for n in (signal.SIGINT, signal.SIGTERM) if main}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+
+@torch.no_grad()
+def _snapshot(players: Players, snapshot: Callable[[Players], Any]) -> Tensor:
+    """What the caller draws, on the CPU; every module is left in the mode it was in."""
+    modules = [m for who in (players.G, players.D, players.G_avg) for m in who.modules()]
+    modes = [module.training for module in modules]
+    images = snapshot(players)
+    for module, mode in zip(modules, modes, strict=True):
+        module.training = mode
+    if not isinstance(images, Tensor):
+        raise TypeError(f"snapshot: found a {type(images).__name__}, expected a tensor of images")
+    return images.detach().cpu().clone(memory_format=torch.contiguous_format)
+
+
+# ---- devices and processes --------------------------------------------------------------------
+
+
+def _accelerator(
+    precision: str, device: torch.device | str | None
+) -> tuple[Accelerator, torch.device]:
+    device = torch.device(device) if device is not None else working_device()
     if precision not in PRECISIONS:
         raise ValueError(f"fit: precision: found {precision!r}, expected one of {PRECISIONS}")
     if precision == "fp16" and device.type != "cuda":
@@ -376,14 +382,15 @@ def _accelerator(precision: str, device: torch.device) -> Accelerator:
     if precision == "bf16" and device.type == "cuda":
         if not torch.cuda.is_bf16_supported(including_emulation=False):
             name = torch.cuda.get_device_name(device)
-            raise ValueError(f"fit: precision: found 'bf16' on {name}, expected 'no' or 'fp16' there")
+            raise ValueError(f"fit: precision: found 'bf16' on {name}, expected 'no' or 'fp16'")
     # accelerate keeps one state for the whole program; a notebook fits more than once
     AcceleratorState._reset_state(reset_partial_state=True)
-    # a cached cast of a weight would outlive that weight's update: D's within one step
+    # a cached cast of a weight would outlive that weight's update within the step
     uncached = AutocastKwargs(cache_enabled=False)
-    return Accelerator(
+    accelerator = Accelerator(
         mixed_precision=precision, cpu=device.type == "cpu", kwargs_handlers=[uncached]
     )
+    return accelerator, accelerator.device if accelerator.num_processes > 1 else device
 
 
 def _place(players: Players, accelerator: Accelerator, device: torch.device) -> None:
@@ -391,23 +398,16 @@ def _place(players: Players, accelerator: Accelerator, device: torch.device) -> 
     players.accelerator = accelerator
     for module in (players.G, players.D, players.G_avg.module):
         module.to(device=device, memory_format=torch.channels_last)
-        for tensor in (*module.parameters(), *module.buffers()) if accelerator.num_processes > 1 else ():
-            tensor.data.copy_(broadcast(tensor.data.contiguous()))
-    for optimiser in (players.opt_G, players.opt_D):
-        optimiser.load_state_dict(optimiser.state_dict())  # an earlier fit's state follows its weights
+        for tensor in module.state_dict().values():
+            if accelerator.num_processes > 1:
+                tensor.copy_(broadcast(tensor.contiguous()))
+    for optimiser in (players.opt_G, players.opt_D):  # an earlier fit's state goes with the weights
+        optimiser.load_state_dict(optimiser.state_dict())
     players.G.train()
     players.D.train()
 
 
-def _seed(device: torch.device, seed: int) -> None:
-    # torch.manual_seed would also ask after devices that this run does not use, at each step
-    torch.default_generator.manual_seed(seed)
-    if device.type == "cuda":
-        with torch.cuda.device(device):
-            torch.cuda.manual_seed(seed)
-
-
-def _parameters(optimiser: torch.optim.Optimizer) -> list[Tensor]:
+def _weights(optimiser: torch.optim.Optimizer) -> list[Tensor]:
     return [p for group in optimiser.param_groups for p in group["params"]]
 
 
@@ -425,6 +425,33 @@ def _any_process(accelerator: Accelerator, flag: bool) -> bool:
     return bool(accelerator.reduce(torch.tensor(float(flag), device=accelerator.device), "sum") > 0)
 
 
+def _to_device(batch: Any, device: torch.device) -> Any:
+    if isinstance(batch, Tensor):
+        layout = torch.channels_last if batch.dim() == 4 else torch.preserve_format
+        return batch.to(device, non_blocking=True, memory_format=layout)
+    if hasattr(batch, "to"):
+        return batch.to(device, torch.channels_last)
+    if isinstance(batch, Mapping):
+        return {name: _to_device(part, device) for name, part in batch.items()}
+    if isinstance(batch, tuple | list):
+        return [_to_device(part, device) for part in batch]
+    if batch is None or isinstance(batch, str | bool | int | float):
+        return batch
+    raise TypeError(
+        f"fit: a batch holds a {type(batch).__name__}, expected tensors, tuples, lists or dicts of "
+        "them, or an object with .to(device, memory_format)"
+    )
+
+
+# ---- checks -----------------------------------------------------------------------------------
+
+
+def _check_counts(**counts: int) -> None:
+    for name, count in counts.items():
+        if count < 1:
+            raise ValueError(f"fit: {name}: found {count}, expected at least 1")
+
+
 def _check_batches(batches: Any, needed: int) -> None:
     if not hasattr(batches, "__getitem__") or isinstance(batches, IterableDataset | Mapping | str):
         raise TypeError(
@@ -435,39 +462,8 @@ def _check_batches(batches: Any, needed: int) -> None:
         raise ValueError(f"fit: batches: found {len(batches)} of them, expected at least {needed}")
 
 
-def _to_device(batch: Any, device: torch.device) -> Any:
-    if isinstance(batch, Tensor):
-        layout = torch.channels_last if batch.dim() == 4 else torch.preserve_format
-        return batch.to(device, non_blocking=True, memory_format=layout)
-    if hasattr(batch, "to"):
-        return batch.to(device, torch.channels_last)
-    if isinstance(batch, Mapping):
-        return {name: _to_device(part, device) for name, part in batch.items()}
-    if isinstance(batch, tuple | list):
-        return type(batch)([_to_device(part, device) for part in batch])
-    if batch is None or isinstance(batch, str | bool | int | float):
-        return batch
-    raise TypeError(
-        f"fit: a batch holds a {type(batch).__name__}, expected tensors, tuples, lists or dicts of "
-        "them, or an object with .to(device, memory_format)"
-    )
-
-
-@torch.no_grad()
-def _snapshot(players: Players, snapshot: Callable[[Players], Tensor]) -> Tensor:
-    """What the caller draws, on the CPU; every module is left in the mode it was in."""
-    modules = [m for who in (players.G, players.D, players.G_avg) for m in who.modules()]
-    modes = [module.training for module in modules]
-    images = snapshot(players)
-    for module, mode in zip(modules, modes, strict=True):
-        module.training = mode
-    if not isinstance(images, Tensor):
-        raise TypeError(f"snapshot: found a {type(images).__name__}, expected a tensor of images")
-    return images.detach().cpu().clone(memory_format=torch.contiguous_format)
-
-
 def _check_weights(players: Players, step: int, run_dir: Path | None) -> None:
-    """Raise TrainingDiverged naming the first weight that is not finite; one wait for all of them."""
+    """Raise TrainingDiverged naming the first weight that is not finite; one wait for all."""
     named = {
         f"{who}'s {name}": value
         for who in ("G", "D", "G_avg")
@@ -475,6 +471,5 @@ def _check_weights(players: Players, step: int, run_dir: Path | None) -> None:
         if value.is_floating_point()
     }
     finite = torch.stack([value.isfinite().all() for value in named.values()]).tolist()
-    for name, good in zip(named, finite, strict=True):
-        if not good:
-            raise TrainingDiverged(step, name, "nan or inf in it", run_dir)
+    if not all(finite):
+        raise TrainingDiverged(step, list(named)[finite.index(False)], "nan or inf in it", run_dir)

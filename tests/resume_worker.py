@@ -1,7 +1,8 @@
 """A small GAN with BatchNorm at 16x16, and a program that trains it and may die on the way.
 
-The tests import the first part; `python resume_worker.py RUN_DIR STEPS THREADS [KILL_AT]` runs the
-second: training that kills itself (SIGKILL: nothing can be tidied up) in the middle of a step.
+The tests import the first part; `python resume_worker.py STEPS THREADS KILL_AT RUN_DIR...` runs the
+second: training in each RUN_DIR that, in the step KILL_AT (0: never) that it takes, kills itself
+(SIGKILL: nothing can be tidied up).
 """
 
 import os
@@ -94,12 +95,12 @@ def train(run_dir, steps, step_fn=gan_step, players=None, **settings):
     players = players or make_players()
     usual = dict(log_every=30, checkpoint_every=50, snapshot=snapshot, snapshot_every=40,
                  progress=False, device="cpu", seed=3)  # fmt: skip
-    return players, fit(players, Pictures(), step_fn, steps=steps, run_dir=run_dir, **usual | settings)
+    settings = usual | settings
+    return players, fit(players, Pictures(), step_fn, steps=steps, run_dir=run_dir, **settings)
 
 
 if __name__ == "__main__":
-    run_dir, steps, threads = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    kill_at = int(sys.argv[4]) if len(sys.argv) > 4 else None
+    steps, threads, kill_at = map(int, sys.argv[1:4])
     torch.set_num_threads(threads)
     done = 0
 
@@ -110,4 +111,5 @@ if __name__ == "__main__":
             os.kill(os.getpid(), signal.SIGKILL)
         return gan_step(players, images)
 
-    train(run_dir, steps, deadly_step)
+    for run_dir in sys.argv[4:]:
+        train(run_dir, steps, deadly_step)

@@ -59,7 +59,7 @@ def notebooks(only: str = "", folder: Path = ROOT / "notebooks") -> list[Path]:
     chosen: set[Path] = set()
     for name in filter(None, (part.strip() for part in only.split(","))):
         stem = Path(name).stem
-        found = [p for p in everything if stem in (p.stem, p.stem.split("_")[0])]
+        found = [p for p in everything if p.stem == stem or p.stem.split("_")[0] == stem.zfill(2)]
         if not found:
             raise Refusal(f"ONLY={name}: no such notebook; there are {names_of(everything)}")
         chosen.update(found)
@@ -405,7 +405,7 @@ def kaggle(build: Path = ROOT / "build" / "kaggle") -> None:
     shutil.rmtree(build, ignore_errors=True)
     project = build / home().split("/")[1]
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", ".ipynb_checkpoints")
-    for name in ("t2i_utils", "data"):
+    for name in ("t2i_utils", "data/pretrained"):  # not the rest of data/: photographs stay here
         shutil.copytree(ROOT / name, project / name, ignore=ignored)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, project / name)

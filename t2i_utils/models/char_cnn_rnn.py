@@ -2,13 +2,14 @@
 
 import json
 import warnings
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
-from safetensors import safe_open
 from torch import Tensor, nn
 
+from t2i_utils.checkpoints import load_weights, read_card
 from t2i_utils.lesson import pretrained
 
 # The published alphabet holds "-" twice; the later place wins, so the earlier one is never used.
@@ -34,14 +35,14 @@ def to_characters(sentences: list[str]) -> Int64[Tensor, "n 201"]:
         if len(known) < len(lowered):
             dropped |= set(lowered) - set(PLACE)
         if not known:
-            raise ValueError(f"sentence {row} is {sentence!r}: no character of it is in the alphabet")
+            raise ValueError(f"sentence {row} is {sentence!r}; expected letters of the alphabet")
         cut += len(known) > LENGTH
         known = torch.tensor(known[:LENGTH])
         places[row, : len(known)] = known
     if dropped:
         warnings.warn(f"dropped characters outside the alphabet: {sorted(dropped)}", stacklevel=2)
     if cut:
-        warnings.warn(f"cut {cut} sentence(s) to {LENGTH} characters, the encoder's length", stacklevel=2)
+        warnings.warn(f"cut {cut} sentence(s) over {LENGTH} characters, the longest", stacklevel=2)
     return places
 
 
@@ -57,7 +58,10 @@ class CharCNNRNN(nn.Module):
     """
 
     def __init__(
-        self, embed_dim: int = 1024, channels: tuple[int, int, int] = (384, 512, 512), rnn: int = 512
+        self,
+        embed_dim: int = 1024,
+        channels: Sequence[int] = (384, 512, 512),
+        rnn: int = 512,
     ):
         super().__init__()
         self.embed_dim = embed_dim
@@ -94,11 +98,7 @@ def load_text_encoder(name: str = "char_cnn_rnn_blooms.safetensors") -> CharCNNR
 
     Its widths stand in the weights' metadata. Raises FileNotFoundError where the file is missing.
     """
-    from t2i_utils.checkpoints import load_weights
-
     path = pretrained(name)
-    with safe_open(path, "pt") as file:
-        widths = json.loads(file.metadata()["widths"])
-    encoder = CharCNNRNN(**{**widths, "channels": tuple(widths["channels"])})
+    encoder = CharCNNRNN(**json.loads(read_card(path)["widths"]))
     load_weights(path, encoder)
     return encoder.eval().requires_grad_(False)

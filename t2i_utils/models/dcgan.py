@@ -45,8 +45,11 @@ def discriminator_trunk(width: int, image_size: int) -> nn.Sequential:
 
 
 def init_weights(module: nn.Module) -> None:
-    """DCGAN's initialisation, for `model.apply`: weights N(0, 0.02), batch norm's N(1, 0.02)."""
-    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+    """DCGAN's initialisation, for `model.apply`: convolutions N(0, 0.02), batch norm N(1, 0.02).
+
+    Linear layers keep PyTorch's, which fits the width of what they read.
+    """
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, nn.BatchNorm2d):
         nn.init.normal_(module.weight, 1.0, 0.02)

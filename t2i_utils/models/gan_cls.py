@@ -1,9 +1,13 @@
 """GAN-CLS: a DCGAN whose two players both read the sentence (Reed et al. 2016, section 4)."""
 
+import json
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from t2i_utils.checkpoints import load_weights, read_card
+from t2i_utils.lesson import pretrained
 from t2i_utils.models.dcgan import discriminator_trunk, generator_trunk, init_weights
 
 
@@ -43,7 +47,7 @@ class Discriminator(nn.Module):
     def score(
         self, features: Float[Tensor, "b c 4 4"], embedding: Float[Tensor, "b t"]
     ) -> Float[Tensor, " b"]:
-        """Logits of picture features with sentences; the trunk's work is reused for any sentence."""
+        """Logits of picture features with sentences; one look at a picture serves any sentence."""
         text = self.compress(embedding)[:, :, None, None].expand(-1, -1, 4, 4)  # on every place
         return self.joint(torch.cat([features, text], 1)).flatten()
 
@@ -51,3 +55,14 @@ class Discriminator(nn.Module):
         self, images: Float[Tensor, "b 3 s s"], embedding: Float[Tensor, "b t"]
     ) -> Float[Tensor, " b"]:
         return self.score(self.trunk(images), embedding)
+
+
+def load_generator(name: str = "gan_cls_blooms.safetensors") -> Generator:
+    """The shipped generator with its weights, on the CPU, frozen and in evaluation mode.
+
+    Raises FileNotFoundError where the file is missing.
+    """
+    path = pretrained(name)
+    generator = Generator(**json.loads(read_card(path)["widths"]))
+    load_weights(path, generator)
+    return generator.eval().requires_grad_(False)

@@ -81,6 +81,14 @@ def test_photos_are_cut_about_their_centre(folder):
         assert inside[1].min() > 200 and inside[[0, 2]].max() < 60
 
 
+def test_photos_stay_upright(folder):
+    upper_half = np.zeros((100, 100, 3), np.uint8)
+    upper_half[:50] = 255
+    Image.fromarray(upper_half).save(photo(folder, 1))
+    image = load_flowers(folder, size=32).images[0]
+    assert image[:, :15].min() > 200 and image[:, -15:].max() < 60
+
+
 def test_grey_photos_become_rgb(folder):
     Image.new("L", (90, 90), 128).save(photo(folder, 1))
     assert np.abs(load_flowers(folder, size=32).images[0].astype(int) - 128).max() <= 2

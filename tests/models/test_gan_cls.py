@@ -1,0 +1,112 @@
+"""GAN-CLS: both players read the sentence, at every size."""
+
+import json
+
+import pytest
+import torch
+
+from t2i_utils.checkpoints import CheckpointError, save_weights
+from t2i_utils.models import gan_cls
+from t2i_utils.models.gan_cls import Discriminator, Generator, load_generator
+
+SMALL = dict(embed_dim=6, text_dim=5, width=4)
+
+
+def players(size=16):
+    torch.manual_seed(0)
+    return Generator(z_dim=3, image_size=size, **SMALL), Discriminator(image_size=size, **SMALL)
+
+
+@pytest.mark.parametrize("size", [16, 32, 64, 128])
+def test_shapes(size):
+    G, D = players(size)
+    z, embedding = torch.randn(2, G.z_dim), torch.randn(2, 6)
+    images = G(z, embedding)
+    assert images.shape == (2, 3, size, size) and images.abs().max() <= 1
+    features = D.trunk(images)
+    assert features.shape == (2, 4 * size // 8, 4, 4)
+    assert D.score(features, embedding).shape == D(images, embedding).shape == (2,)
+
+
+def test_the_papers_sizes():
+    G, D = Generator(), Discriminator()
+    assert (G.z_dim, G.compress[0].in_features, G.compress[0].out_features) == (100, 1024, 128)
+    assert G.trunk[0].in_channels == 100 + 128
+    assert D.joint[0].in_channels == 512 + 128 and D.joint[0].kernel_size == (1, 1)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_features_and_score_are_the_whole(training):
+    """The trunk's features of an image serve the right and the wrong sentence alike."""
+    _, D = players()
+    D.train(training)
+    images, right, wrong = torch.randn(4, 3, 16, 16), torch.randn(4, 6), torch.randn(4, 6)
+    features = D.trunk(images)
+    for embedding in (right, wrong):
+        torch.testing.assert_close(D.score(features, embedding), D(images, embedding))
+    assert (D(images, right) - D(images, wrong)).abs().min() > 0, "D reads the sentence"
+
+
+def test_scores_are_logits():
+    """No sigmoid: scores of both signs, and as large as the weights make them."""
+    _, D = players()
+    D.joint[-1].weight.data.mul_(1e4)
+    scores = D(torch.randn(32, 3, 16, 16), torch.randn(32, 6))
+    assert scores.min() < -1 and scores.max() > 1
+
+
+def test_the_picture_depends_on_noise_and_sentence():
+    G = players()[0].eval()
+    z, embedding = torch.randn(1, 3), torch.randn(1, 6)
+    picture = G(z, embedding)
+    assert torch.equal(picture, G(z, embedding))
+    assert not torch.allclose(picture, G(z + 1, embedding))
+    assert not torch.allclose(picture, G(z, embedding + 1))
+
+
+@pytest.mark.parametrize("size", [0, 4, 48, 65])
+def test_a_size_that_cannot_be_reached_is_named(size):
+    for model in (Generator, Discriminator):
+        with pytest.raises(ValueError, match=f"image_size is {size}; expected 8, 16"):
+            model(image_size=size, **SMALL)
+
+
+def test_a_sample_does_not_depend_on_its_batch():
+    G, _ = players()
+    z, embedding = torch.randn(8, 3), torch.randn(8, 6)
+    G.eval()
+    torch.testing.assert_close(G(z[:1], embedding[:1])[0], G(z, embedding)[0])
+    G.train()  # as it must with batch norm's own statistics
+    assert (G(z[:1], embedding[:1])[0] - G(z, embedding)[0]).abs().max() > 1e-4
+
+
+# ---- weights in a file ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shipped(tmp_path, monkeypatch):
+    """A folder that stands for data/pretrained/."""
+    monkeypatch.setattr(gan_cls, "pretrained", lambda name: tmp_path / name)
+    return tmp_path / "some.safetensors"
+
+
+def test_a_generator_comes_back_from_its_file(shipped):
+    G, _ = players()
+    G(torch.randn(8, 3), torch.randn(8, 6))  # batch norm has statistics to keep
+    save_weights(shipped, G, {"widths": json.dumps(SMALL | {"z_dim": 3, "image_size": 16})})
+    loaded = load_generator("some.safetensors")
+    assert not loaded.training and not any(p.requires_grad for p in loaded.parameters())
+    z, embedding = torch.randn(2, 3), torch.randn(2, 6)
+    assert torch.equal(loaded(z, embedding), G.eval()(z, embedding))
+
+
+def test_weights_of_another_model_are_named(shipped):
+    G, _ = players()
+    save_weights(shipped, G, {"widths": json.dumps(SMALL | {"z_dim": 4, "image_size": 16})})
+    with pytest.raises(CheckpointError, match=r"trunk\.0\.weight: found \[8, 16, 4, 4\].*\[9, 16"):
+        load_generator("some.safetensors")
+
+
+def test_missing_weights_are_named():
+    with pytest.raises(FileNotFoundError, match="no_such_generator.safetensors"):
+        load_generator("no_such_generator.safetensors")
