@@ -252,7 +252,8 @@ if hosted and importlib.util.find_spec("t2i_utils") is None:
     attached = sorted(Path("/kaggle/input").glob("**/t2i_utils/lesson.py"))  # a Kaggle data set
     root = attached[0].parents[1] if attached else Path("{name}").resolve()
     if not root.is_dir():
-        subprocess.run(["git", "clone", "--depth=1", "{url}", str(root)], check=True)
+        home = "{url}"
+        subprocess.run(["git", "clone", "--depth=1", home, str(root)], check=True)
     sys.path.insert(0, str(root))
     from t2i_utils.lesson import install_requirements
 

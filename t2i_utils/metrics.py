@@ -94,9 +94,8 @@ def colour_words(rgb: Float[Tensor, "*p 3"]) -> Int64[Tensor, "*p"]:
     chroma = (top - bottom).clamp(min=1e-6)
     saturation = chroma / top.clamp(min=1e-6)
     r, g, b = rgb.unbind(-1)
-    hue = torch.where(
-        top == r, (g - b) / chroma % 6, torch.where(top == g, (b - r) / chroma + 2, (r - g) / chroma + 4)
-    ) * 60  # fmt: skip
+    green_or_blue = torch.where(top == g, (b - r) / chroma + 2, (r - g) / chroma + 4)
+    hue = 60 * torch.where(top == r, (g - b) / chroma % 6, green_or_blue)
     word = torch.full(hue.shape, -1)
     pale = (saturation < 0.5) & (top > 0.55)
 
@@ -122,4 +121,5 @@ def colour_of_centre(images: Float[Tensor, "b 3 s s"]) -> list[str]:
     cut = slice(side // 3, side - side // 3)
     words = colour_words((images[..., cut, cut].movedim(1, -1) + 1) / 2).flatten(1)
     votes = torch.stack([(words == i).sum(1) for i in range(len(COLOURS))], 1)
-    return [COLOURS[i] if n else "none" for n, i in zip(*map(Tensor.tolist, votes.max(1)), strict=True)]
+    most, which = votes.max(1)
+    return [COLOURS[i] if n else "none" for n, i in zip(most.tolist(), which, strict=True)]

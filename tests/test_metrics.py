@@ -6,9 +6,23 @@ import pytest
 import torch
 from torch import nn
 
-from t2i_utils.data.blooms import ATTRIBUTES, NAMES, draw_attributes, draw_style, render
+from t2i_utils.data.blooms import (
+    ATTRIBUTES,
+    NAMES,
+    PETAL_RGB,
+    draw_attributes,
+    draw_style,
+    render,
+)
 from t2i_utils.data.captioned import to_unit
-from t2i_utils.metrics import AttributeClassifier, attribute_accuracy, load_attribute_classifier
+from t2i_utils.metrics import (
+    COLOURS,
+    AttributeClassifier,
+    attribute_accuracy,
+    colour_of_centre,
+    colour_words,
+    load_attribute_classifier,
+)
 
 
 class Sees(AttributeClassifier):
@@ -59,7 +73,8 @@ def test_silence_is_not_judged():
 @pytest.mark.parametrize("shape", [(3, len(NAMES)), (2, len(NAMES) - 1), (2, len(NAMES) + 1)])
 def test_shapes_that_do_not_fit_are_named(shape):
     judge = inspect.unwrap(attribute_accuracy)  # past the shape annotations: only tests check them
-    with pytest.raises(ValueError, match=rf"\({shape[0]}, {shape[1]}\); expected \(2, {len(NAMES)}"):
+    expected = rf"\({shape[0]}, {shape[1]}\); expected \(2, {len(NAMES)}\)"
+    with pytest.raises(ValueError, match=expected):
         judge(Sees([[0] * len(NAMES)] * 2), torch.zeros(2, 3, 8, 8), torch.zeros(shape).long())
 
 
@@ -96,3 +111,33 @@ def test_the_shipped_classifier_can_be_trusted(classifier, size):
     # Wrong answers count as wrong: with each picture's row given to the next, only chance is left.
     shuffled = attribute_accuracy(classifier, images, attributes.roll(1, 0))
     assert shuffled["petal_colour"] < 0.3 and shuffled["background"] < 0.45
+
+
+# ---- the colour of photographs ----------------------------------------------------------------
+
+
+def test_a_colour_has_its_word():
+    words = colour_words(PETAL_RGB)  # the colours that Blooms draws, by their names
+    assert [COLOURS[i] for i in words] == list(ATTRIBUTES["petal_colour"])
+    crayons = {"red": (0.8, 0, 0.1), "yellow": (0.9, 0.8, 0), "purple": (0.5, 0.1, 0.7),
+               "white": (0.95, 0.95, 0.9), "pink": (1, 0.7, 0.8), "blue": (0.1, 0.2, 0.9),
+               "orange": (1, 0.5, 0)}  # fmt: skip
+    for word, rgb in crayons.items():
+        assert COLOURS[int(colour_words(torch.tensor(rgb)))] == word
+
+
+@pytest.mark.parametrize("rgb", [(0, 0, 0), (0.2, 0.05, 0.05), (0.5, 0.5, 0.5), (0.1, 0.6, 0.1),
+                                 (0.4, 0.25, 0.1)])  # fmt: skip
+def test_what_no_petal_has_gets_no_word(rgb):
+    assert colour_words(torch.tensor(rgb).float()).item() == -1
+
+
+def test_the_colour_of_the_centre():
+    images = torch.full((3, 3, 30, 30), -1.0)
+    images[:, 1] = 0.2  # green all over: no word
+    red, blue = torch.tensor([0.8, -1, -0.8]), torch.tensor([-0.8, -0.6, 0.8])
+    images[0] = blue[:, None, None]  # around ...
+    images[0, :, 10:20, 10:20] = red[:, None, None]  # ... a red centre
+    images[1, :, 14:17, 14:17] = blue[:, None, None]  # the only word there, if on few pixels
+    images[1, :, :9] = red[:, None, None]  # not in the centre
+    assert colour_of_centre(images) == ["red", "blue", "none"]

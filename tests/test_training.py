@@ -380,7 +380,8 @@ def test_snapshots_leave_modes_as_they_were():
     modes = []
 
     def evaluating(players):
-        players.G.eval()
+        for module in players.G.modules():
+            module.eval()
         return (players.G(torch.randn(2, 8)) > 0).to(torch.uint8)
 
     def looking_step(players, images):
