@@ -97,14 +97,16 @@ def _pictures(images: Tensor | np.ndarray, what: str = "images") -> np.ndarray:
 
 
 def _wrap(text: str, inches: float) -> str:
-    """The text in lines that measure no more than `inches` in the house font."""
+    """The text in lines that measure no more than `inches` in the house font; breaks are kept."""
 
     def fits(line: str) -> bool:
         font = FontProperties(family="DejaVu Sans", size=SIZE)
         return text_to_path.get_text_width_height_descent(line, font, False)[0] <= inches * 72
 
     for characters in range(max(int(inches * 72 / SIZE * 2.5), 2), 1, -1):
-        lines = textwrap.wrap(text, characters)
+        lines = [
+            line for part in text.split("\n") for line in textwrap.wrap(part, characters) or [""]
+        ]
         if all(map(fits, lines)):
             break
     return "\n".join(lines)

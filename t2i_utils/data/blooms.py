@@ -449,7 +449,11 @@ def draw_to_disk(folder: os.PathLike, n: int, size: int, seed: int) -> None:
         np.save(os.path.join(part, "named.npy"), named.to(torch.int8).numpy())
         with open(os.path.join(part, "sentences.json"), "w") as file:
             json.dump(sentences, file)
-        if not folder.exists():  # another process may have been faster
+        os.chmod(part, 0o755)
+        try:
             os.rename(part, folder)
+        except OSError:
+            if not folder.exists():  # else another process was faster, with the same flowers
+                raise
     finally:
         shutil.rmtree(part, ignore_errors=True)

@@ -26,7 +26,7 @@ def to_characters(sentences: list[str]) -> Int64[Tensor, "n 201"]:
     characters are cut, each with a warning that names them. Raises ValueError for an empty one.
     """
     places = torch.full((len(sentences), LENGTH), NOTHING)
-    dropped, cut = set(), 0
+    dropped, cut = set(), []
     for row, sentence in enumerate(sentences):
         if not isinstance(sentence, str) or not sentence.strip():
             raise ValueError(f"sentence {row} is {sentence!r}; expected a text with words in it")
@@ -34,15 +34,17 @@ def to_characters(sentences: list[str]) -> Int64[Tensor, "n 201"]:
         known = [PLACE[c] for c in lowered if c in PLACE]
         if len(known) < len(lowered):
             dropped |= set(lowered) - set(PLACE)
-        if not known:
+        if not any(place != PLACE[" "] for place in known):
             raise ValueError(f"sentence {row} is {sentence!r}; expected letters of the alphabet")
-        cut += len(known) > LENGTH
+        if len(known) > LENGTH:
+            cut.append(sentence)
         known = torch.tensor(known[:LENGTH])
         places[row, : len(known)] = known
     if dropped:
         warnings.warn(f"dropped characters outside the alphabet: {sorted(dropped)}", stacklevel=2)
     if cut:
-        warnings.warn(f"cut {cut} sentence(s) over {LENGTH} characters, the longest", stacklevel=2)
+        words = f"cut to {LENGTH} characters: {len(cut)} sentence(s), first {cut[0][:60]!r}…"
+        warnings.warn(words, stacklevel=2)
     return places
 
 
@@ -85,10 +87,10 @@ class CharCNNRNN(nn.Module):
     @torch.no_grad()
     def encode(self, sentences: list[str]) -> Float[Tensor, "n t"]:
         """φ(t) of each sentence, in evaluation mode. Warnings and errors: see `to_characters`."""
-        training = self.training
-        self.eval()
+        places, training = to_characters(sentences), self.training
         device = next(self.parameters()).device
-        rows = [self(part.to(device)) for part in to_characters(sentences).split(256)]
+        self.eval()
+        rows = [self(part.to(device)) for part in places.split(256)]
         self.train(training)
         return torch.cat(rows)
 

@@ -6,7 +6,7 @@ from torch import nn
 def doublings(image_size: int) -> int:
     """How often 4 × 4 must double to reach `image_size`. Raises ValueError where it never does."""
     n = (image_size // 4).bit_length() - 1
-    if n < 1 or 4 * 2**n != image_size:
+    if not 1 <= n <= 6 or 4 * 2**n != image_size:
         raise ValueError(f"image_size is {image_size}; expected 8, 16, 32, 64, 128 or 256")
     return n
 

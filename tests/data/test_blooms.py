@@ -278,6 +278,13 @@ def test_unseen_classes_are_made_of_parts_that_training_has(data):
         assert {classes[c][i] for c in train} == set(ATTRIBUTES[name])
 
 
+def test_unseen_classes_are_spread_evenly():
+    columns = zip(*(all_classes()[number] for number in unseen_classes()), strict=True)
+    expected = [{2, 3}, {5}, {5}]  # how many of each value
+    for name, column, counts in zip(CLASS_ATTRIBUTES, columns, expected, strict=True):
+        assert {column.count(value) for value in ATTRIBUTES[name]} == counts, name
+
+
 def test_a_class_is_what_its_name_says(data):
     columns = [NAMES.index(name) for name in CLASS_ATTRIBUTES]
     for label, row in zip(data.classes.tolist(), data.attributes[:, columns].tolist(), strict=True):
