@@ -159,6 +159,11 @@ class Batch:
                  for name, x in moved.items()}
         return Batch(images=images, **moved)
 
+    def pin_memory(self) -> "Batch":
+        """The same batch in page-locked memory: a DataLoader calls this where a GPU is fed."""
+        moved = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Batch(**{k: None if x is None else x.pin_memory() for k, x in moved.items()})
+
 
 class Batches(torch.utils.data.Dataset):
     """Item number `step` is the batch of that step: a function of (seed, step) alone.
