@@ -241,6 +241,8 @@ def fit(
         how = f"saved in {path}; call fit again to go on" if path else (
             "not saved; with a run_dir, another call of fit would go on")
         print(f"interrupted after step {history.steps} of {steps}: {how}")
+    elif progress and rank == 0:
+        print(f"{history.steps} steps in {history.seconds:.0f} s")
     return history
 
 

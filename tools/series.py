@@ -299,7 +299,16 @@ def cleaned(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             cell.metadata.pop(key, None)
         if not cell.metadata.get("tags", True):
             del cell.metadata["tags"]
+        if cell.cell_type == "code":  # a progress bar is a live thing: stored, it stays at 0 %
+            cell.outputs = [output for output in cell.outputs if not is_progress_bar(output)]
     return notebook
+
+
+def is_progress_bar(output: nbformat.NotebookNode) -> bool:
+    """Whether an output is tqdm's widget."""
+    data = output.get("data", {})
+    words = "".join(data.get("text/plain", ""))
+    return "application/vnd.jupyter.widget-view+json" in data and bool(re.search(r"\d%\|", words))
 
 
 def stamp(outcome: Outcome, profile: str, notebook: nbformat.NotebookNode) -> dict:

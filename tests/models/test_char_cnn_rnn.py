@@ -56,7 +56,7 @@ def test_dropped_characters_are_named():
 def test_what_is_too_long_is_cut_with_a_warning():
     text = "a flower with red petals " * 9
     assert len(text) > LENGTH
-    with pytest.warns(UserWarning, match=r"cut to 201 characters: 2 sentence\(s\), first 'a flower"):
+    with pytest.warns(UserWarning, match=r"cut to 201 characters: 2 sentence\(s\), first 'a"):
         places = to_characters([text, "a flower", text])
     assert torch.equal(places, to_characters([text[:LENGTH], "a flower", text[:LENGTH]]))
     assert (places[0] != NOTHING).all() and places.shape == (3, 201)
