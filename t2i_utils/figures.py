@@ -261,6 +261,8 @@ def curves(
     if probability:
         axes.axhline(0.5, color="#999999", linewidth=0.8, zorder=0.5)
         axes.set(ylim=(-0.02, 1.02), ylabel="probability, sigmoid(s)")
+    elif all(name in SCORES for name in names):
+        axes.set(ylabel="score (logit)")
     if title:
         axes.set_title(_wrap(title, WIDTH - 2), loc="left", weight="bold", parse_math=False)
     figure.legend(loc="outside right upper", handlelength=2.8)

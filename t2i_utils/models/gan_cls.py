@@ -24,8 +24,8 @@ class Generator(nn.Module):
     def forward(
         self, z: Float[Tensor, "b z"], embedding: Float[Tensor, "b t"]
     ) -> Float[Tensor, "b 3 s s"]:
-        code = torch.cat([z, self.compress(embedding)], 1)  # [B, 100 + 128]
-        return self.trunk(code[:, :, None, None])  # [B, 3, S, S] in [−1, 1]
+        joined = torch.cat([z, self.compress(embedding)], 1)  # [B, 100 + 128]
+        return self.trunk(joined[:, :, None, None])  # [B, 3, S, S] in [−1, 1]
 
 
 class Discriminator(nn.Module):
@@ -33,7 +33,7 @@ class Discriminator(nn.Module):
 
     def __init__(self, embed_dim=1024, text_dim=128, width=64, image_size=64):
         super().__init__()
-        features = width * image_size // 8
+        features = width * image_size // 8  # channels of the trunk's 4 × 4 map
         self.trunk = discriminator_trunk(width, image_size)
         self.compress = nn.Sequential(nn.Linear(embed_dim, text_dim), nn.LeakyReLU(0.2))
         self.joint = nn.Sequential(

@@ -137,8 +137,14 @@ WRONG = {
         (
             "def wrong_in_batch(classes, generator):\n"
             "    other = (classes[:, None] != classes[None, :]).float()\n"
+            "    return torch.multinomial(other, 1, generator=generator).squeeze(1)",
+            "raise ValueError before drawing",
+        ),
+        (
+            "def wrong_in_batch(classes, generator):\n"
+            "    other = (classes[:, None] != classes[None, :]).float()\n"
             "    return torch.multinomial(other, 1, generator=generator)",
-            "a tensor of shape",
+            "int64 tensor of shape",
         ),
     ],
     ("07_gan_cls", 3): [
@@ -161,7 +167,7 @@ WRONG = {
             "    x = draw(z1, phi1)\n"
             "    a, b = (draw(z2, phi2) - x).abs().mean(), (draw(z2, phi1) - x).abs().mean()\n"
             "    return (a / b).item()",
-            "hold the noise",
+            "hold z1",
         ),
         (
             "def sentence_sensitivity(draw, z1, z2, phi1, phi2):\n"
