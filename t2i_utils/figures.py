@@ -322,12 +322,14 @@ def _flower(axes, x: float, y: float, grey: bool) -> None:
 
 
 @rc_context(STYLE)
-def the_whole(changed: str | Collection[str] = ()) -> Figure:
+def the_whole(
+    changed: str | Collection[str] = (), legend: str = "what this notebook changes"
+) -> Figure:
     """The one picture of the series: from a sentence to a picture to three scores.
 
-    changed: the parts that this notebook changes; they are lit and the others grey. With none the
-    whole is drawn in ink, as a map. Real, wrong and fake keep their colours throughout. Raises
-    ValueError for a part that is not in WHOLE.
+    changed: the parts that this notebook changes; they are lit, as `legend` says, and the others
+    grey. With none the whole is drawn in ink, as a map. Real, wrong and fake keep their colours
+    throughout. Raises ValueError for a part that is not in WHOLE.
     """
     changed = {changed} if isinstance(changed, str) else set(changed)
     if unknown := changed - WHOLE.keys():
@@ -364,5 +366,5 @@ def the_whole(changed: str | Collection[str] = ()) -> Figure:
                 axes.text(x, top, heading, weight="bold", **style)
     if changed:
         axes.add_patch(Rectangle((1, 54.1), 2.4, 1.8, facecolor=LIT, edgecolor=INK))
-        axes.text(4.4, 55, "what this notebook changes", va="center", size=10)
+        axes.text(4.4, 55, legend, va="center", size=10)
     return figure

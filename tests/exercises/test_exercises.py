@@ -46,6 +46,13 @@ WRONG = {
             "evenly spaced",
         ),
         ("def between(a, b, steps):\n    return torch.stack([a, b])", "expected shape"),
+        ("def between(a, b, steps):\n    return [a, b]", "return one tensor"),
+        (
+            "def between(a, b, steps):\n"
+            "    share = torch.arange(steps)[:, None] / (steps - 1)\n"
+            "    return share * (b - a) + a.abs()",
+            "as they are given",
+        ),
     ],
     ("00_text_to_image", 2): [
         (
@@ -64,13 +71,23 @@ WRONG = {
             "    return int(torch.nonzero(right == right.max())[-1])",
             "the first wins",
         ),
+        (
+            "def most_obedient(seen, named):\n"
+            "    return int(((seen == named) | (named < 0)).all(1).int().argmax())",
+            "need be right in everything",
+        ),
+        (
+            "def most_obedient(seen, named):\n"
+            "    return int(((seen - named).abs() * (named >= 0)).sum(1).argmin())",
+            "not sizes",
+        ),
     ],
     ("00_text_to_image", 3): [
         (
             "def left_open(sentence):\n"
             "    named = blooms.parse(sentence)\n"
             "    return sum(len(v) for k, v in blooms.ATTRIBUTES.items() if k not in named)",
-            "multiply, do not add",
+            "do not add",
         ),
         (
             "def left_open(sentence):\n"
@@ -78,7 +95,7 @@ WRONG = {
             "    for values in blooms.ATTRIBUTES.values():\n"
             "        total *= len(values)\n"
             "    return total // max(1, 10 * len(blooms.parse(sentence)))",
-            "divide by 7, not by 10",
+            "one of its 7 values",
         ),
         (
             "def left_open(sentence):\n"
