@@ -44,7 +44,8 @@ def sentence_box(draw: Callable[[str], Figure], sentence: str = "") -> None:
             try:
                 data = base64.b64encode(png(draw(text.value))).decode()
                 alt = html.escape(f"what the model draws for: {text.value}")
-                picture = f'<img src="data:image/png;base64,{data}" alt="{alt}">'
+                style = "max-width: 100%"  # a page may be narrower than the figure
+                picture = f'<img style="{style}" src="data:image/png;base64,{data}" alt="{alt}">'
             except Exception as error:  # whatever it is, the reader should see it here
                 said.append(f"{type(error).__name__}: {error}")
         said = [str(warning.message) for warning in caught] + said
