@@ -211,6 +211,18 @@ def compare(
 
 
 # --- curves --------------------------------------------------------------------------------------
+def _role_of(name: str) -> str | None:
+    """The role of a curve by its name: a score's, or what the name ends in."""
+    return SCORES.get(name) or next((role for role in ROLES if name.endswith(role)), None)
+
+
+def _style_of(name: str, neutral: int) -> dict:
+    """Colour and dash of a curve: its role's, else the neutral-th colour that has none."""
+    role = _role_of(name)
+    colour = ROLES[role] if role else NEUTRAL[neutral % len(NEUTRAL)]
+    return {"color": colour, "linestyle": DASHES.get(role, "-")}
+
+
 def _running_mean(values: np.ndarray, window: int) -> np.ndarray:
     """The mean of the `window` values around each one; at the ends, of those there are."""
     box, half = np.ones(window), window // 2
@@ -250,14 +262,12 @@ def curves(
         window = max(1, len(values) // 50) if smooth is None else min(smooth, len(values))
         if window < 1:
             raise ValueError(f"smooth is {smooth}; expected a number of steps, at least 1")
-        role = SCORES.get(name) or next((role for role in ROLES if name.endswith(role)), None)
-        colour = ROLES[role] if role else NEUTRAL[neutral % len(NEUTRAL)]
+        role, style = _role_of(name), _style_of(name, neutral)
         neutral += not role
         if window > 1:
-            axes.plot(steps, values, color=colour, alpha=0.16, linewidth=0.7)
+            axes.plot(steps, values, color=style["color"], alpha=0.16, linewidth=0.7)
         label = f"{name} ({role})" if name in SCORES else name
-        line = axes.plot(steps, _running_mean(values, window), color=colour, label=label)[0]
-        line.set_linestyle(DASHES.get(role, "-"))
+        axes.plot(steps, _running_mean(values, window), label=label, **style)
     if probability:
         axes.axhline(0.5, color="#999999", linewidth=0.8, zorder=0.5)
         axes.set(ylim=(-0.02, 1.02), ylabel="probability, sigmoid(s)")
@@ -266,6 +276,153 @@ def curves(
     if title:
         axes.set_title(_wrap(title, WIDTH - 2), loc="left", weight="bold", parse_math=False)
     figure.legend(loc="outside right upper", handlelength=2.8)
+    return figure
+
+
+# --- functions, distributions, numbers -----------------------------------------------------------
+def _panels(titles: Sequence[str], columns: int, height: float):
+    """A figure with a row of axes for every `columns` titles, and the axes, one a title."""
+    columns = min(columns, len(titles))
+    rows = -(-len(titles) // columns)
+    figure = Figure(figsize=(WIDTH, height * rows), dpi=DPI, layout="constrained")
+    axes = [figure.add_subplot(rows, columns, i + 1) for i in range(len(titles))]
+    for panel, title in zip(axes, titles, strict=True):
+        panel.set_title(_wrap(title, WIDTH / columns - 0.3), loc="left", parse_math=False)
+    return figure, axes
+
+
+@rc_context(STYLE)
+def lines(
+    x: Float[Tensor, " n"],
+    curves: Mapping[str, Float[Tensor, " n"]],
+    xlabel: str,
+    ylabel: str,
+    title: str | None = None,
+    log: str = "",
+) -> Figure:
+    """Functions of one variable. log: "x", "y" or "xy" for logarithmic axes.
+
+    Names that end in real, wrong or fake have their role's colour. Raises ValueError for a curve
+    whose length is not that of x.
+    """
+    figure = Figure(figsize=(WIDTH, 3.2), dpi=DPI, layout="constrained")
+    axes = figure.add_subplot(xlabel=xlabel, ylabel=ylabel)
+    for i, (name, y) in enumerate(curves.items()):
+        if y.shape != x.shape:
+            raise ValueError(f"{name} has {len(y)} values; expected {len(x)}, one for each x")
+        style = _style_of(name, i)
+        style["linestyle"] = style["linestyle"] if i % 2 == 0 else (0, (6, 3))  # lines may coincide
+        axes.plot(x.detach().cpu(), y.detach().cpu(), label=name, **style)
+    axes.set(xscale="log" if "x" in log else "linear", yscale="log" if "y" in log else "linear")
+    if title:
+        axes.set_title(_wrap(title, WIDTH - 2), loc="left", weight="bold", parse_math=False)
+    figure.legend(loc="outside right upper", handlelength=2.8)
+    return figure
+
+
+@rc_context(STYLE)
+def game(
+    x: Float[Tensor, " n"],
+    p_data: Float[Tensor, " n"],
+    frames: Mapping[str, Mapping[str, Tensor]],
+    title: str | None = None,
+) -> Figure:
+    """The game in one dimension, one panel a frame, after figure 1 of Goodfellow et al. 2014.
+
+    frames: title → p_g [n] and D [n] on x, and G: the places [m] to which evenly spaced z go.
+    Above, the densities and D; beneath, lines from z to G(z).
+    """
+    figure, axes = _panels(list(frames), 3, 2.9)
+    top = 1.35 * max(1.0, p_data.max().item())
+    for panel, frame in zip(axes, frames.values(), strict=True):
+        panel.fill_between(x, p_data, color=ROLES["real"], alpha=0.18, linewidth=0)
+        panel.plot(x, p_data, color=ROLES["real"], label="data $p$ (real)")
+        panel.plot(x, frame["p_g"], color=ROLES["fake"], linestyle=DASHES["fake"],
+                   label="generator $p_g$ (fake)")  # fmt: skip
+        panel.plot(x, frame["D"], color=INK, linewidth=1.2, linestyle=":", label="$D(x)$")
+        places, low, high = frame["G"], x.min().item(), x.max().item()
+        start = np.linspace(low, high, len(places))
+        for z, place in zip(start, places.tolist(), strict=True):
+            panel.plot([z, place], [-0.6, -0.12], color=ROLES["fake"], alpha=0.5, linewidth=0.7,
+                       clip_on=True)  # fmt: skip
+        panel.set(xlim=(low, high), ylim=(-0.68, top), yticks=[0, 0.5, 1])
+        panel.grid(False)
+        panel.axhline(0, color="#999999", linewidth=0.8)
+        panel.text(low, -0.6, " z", va="bottom", color=PALE)
+        panel.text(low, -0.12, " x", va="top", color=PALE)
+    if title:
+        figure.suptitle(_wrap(title, WIDTH - 1), x=0.01, ha="left", weight="bold", size=SIZE + 1)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, handlelength=2.8)
+    return figure
+
+
+@rc_context(STYLE)
+def clouds(
+    panels: Mapping[str, Float[Tensor, "n 2"]],
+    centres: Float[Tensor, "m 2"],
+    radius: float,
+    columns: int = 5,
+    title: str | None = None,
+) -> Figure:
+    """Points of the plane, one panel a name; rings of that radius show where they should be."""
+    figure, axes = _panels(list(panels), columns, WIDTH / min(columns, len(panels)) + 0.12)
+    reach = 1.35 * centres.abs().max().item()
+    for panel, points in zip(axes, panels.values(), strict=True):
+        for centre in centres.tolist():
+            panel.add_patch(Circle(centre, radius, fill=False, edgecolor=ROLES["real"]))
+        panel.scatter(*points.T.cpu(), s=2, color=ROLES["fake"], linewidths=0, alpha=0.6)
+        panel.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=[], yticks=[])
+    if title:
+        figure.suptitle(_wrap(title, WIDTH - 1), x=0.01, ha="left", weight="bold", size=SIZE + 1)
+    return figure
+
+
+@rc_context(STYLE)
+def tables(
+    panels: Mapping[str, Float[Tensor, "r c"]], height: float = 2.6, title: str | None = None
+) -> Figure:
+    """Small matrices as shaded squares with their numbers written in, one panel a name."""
+    figure, axes = _panels(list(panels), len(panels), height)
+    for panel, values in zip(axes, panels.values(), strict=True):
+        values = values.detach().cpu().numpy()
+        low, high = float(values.min()), float(values.max())
+        panel.imshow(values, cmap="Blues", vmin=low, vmax=high + 0.6 * (high - low + 1e-9))
+        for (row, column), value in np.ndenumerate(values):
+            shown = f"{value + 0.0:g}"  # −0 is 0
+            panel.text(column, row, shown, ha="center", va="center", size=SIZE - 2)
+        panel.set(xticks=[], yticks=[])
+        panel.grid(False)
+    if title:
+        figure.suptitle(_wrap(title, WIDTH - 1), x=0.01, ha="left", weight="bold", size=SIZE + 1)
+    return figure
+
+
+@rc_context(STYLE)
+def bars(
+    values: Mapping[str, Sequence[float]],
+    xlabel: str,
+    reference: float | None = None,
+    title: str | None = None,
+) -> Figure:
+    """One bar a name, as long as the mean of its values; each value is a dot on it.
+
+    reference: where a line is drawn to compare with.
+    """
+    figure = Figure(figsize=(WIDTH, 0.6 + 0.36 * len(values)), dpi=DPI, layout="constrained")
+    axes = figure.add_subplot(xlabel=xlabel)
+    for place, found in enumerate(values.values()):
+        axes.barh(place, np.mean(found), height=0.62, color="#BBD3E8")
+        axes.plot(found, [place] * len(found), "o", color=INK, markersize=4)
+        axes.text(max(found), place, f"  {np.mean(found):.2f}", va="center", color=INK)
+    axes.set_yticks(range(len(values)), list(values))
+    axes.invert_yaxis()
+    axes.grid(False, axis="y")
+    axes.set_xlim(0, 1.12 * max(max(found) for found in values.values()))
+    if reference is not None:
+        axes.axvline(reference, color=PALE, linewidth=1, linestyle="--")
+    if title:
+        axes.set_title(_wrap(title, WIDTH - 2), loc="left", weight="bold", parse_math=False)
     return figure
 
 

@@ -1,9 +1,9 @@
-"""Everything touched: a box to type a sentence into."""
+"""Everything touched: a box to type a sentence into, a slider to move through pictures."""
 
 import base64
 import html
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from matplotlib.figure import Figure
 
@@ -17,6 +17,13 @@ def _in_notebook() -> bool:
     except ImportError:
         return False
     return hasattr(get_ipython(), "kernel")  # IPython in a terminal has none
+
+
+def _img(figure: Figure, alt: str) -> str:
+    """The figure as an HTML image; a page may be narrower than the figure."""
+    data = base64.b64encode(png(figure)).decode()
+    source = f"data:image/png;base64,{data}"
+    return f'<img style="max-width: 100%" src="{source}" alt="{html.escape(alt)}">'
 
 
 def sentence_box(draw: Callable[[str], Figure], sentence: str = "") -> None:
@@ -42,10 +49,7 @@ def sentence_box(draw: Callable[[str], Figure], sentence: str = "") -> None:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:
-                data = base64.b64encode(png(draw(text.value))).decode()
-                alt = html.escape(f"what the model draws for: {text.value}")
-                style = "max-width: 100%"  # a page may be narrower than the figure
-                picture = f'<img style="{style}" src="data:image/png;base64,{data}" alt="{alt}">'
+                picture = _img(draw(text.value), f"what the model draws for: {text.value}")
             except Exception as error:  # whatever it is, the reader should see it here
                 said.append(f"{type(error).__name__}: {error}")
         said = [str(warning.message) for warning in caught] + said
@@ -57,3 +61,35 @@ def sentence_box(draw: Callable[[str], Figure], sentence: str = "") -> None:
         warnings.simplefilter("ignore", DeprecationWarning)
         text.on_submit(on_draw)
     display(ipywidgets.VBox([ipywidgets.HBox([text, button]), result]))
+
+
+def slider(draw: Callable[[int], Figure], labels: Sequence[str], description: str = "step") -> None:
+    """A slider over the labels; what `draw` makes of the place chosen is shown beneath.
+
+    Every picture is drawn once, when it is first asked for. Where ipywidgets (7.7 or newer) or a
+    notebook is missing, one line is printed and nothing is drawn.
+    """
+    if not _in_notebook():
+        print("The slider needs a notebook with ipywidgets; the figures beside it do not.")
+        return
+    import ipywidgets
+    from IPython.display import display
+
+    drawn: dict[int, str] = {}
+    choice = ipywidgets.SelectionSlider(
+        options=[(label, place) for place, label in enumerate(labels)],
+        description=description,
+        continuous_update=False,
+        layout={"width": "90%"},
+    )
+    result = ipywidgets.HTML()
+
+    def on_move(_: object = None) -> None:
+        place = choice.value
+        if place not in drawn:
+            drawn[place] = _img(draw(place), f"{description} {labels[place]}")
+        result.value = drawn[place]
+
+    choice.observe(on_move, names="value")
+    on_move()
+    display(ipywidgets.VBox([choice, result]))

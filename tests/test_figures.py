@@ -346,3 +346,56 @@ def test_alt_text_reaches_exported_html(tmp_path):
     assert Alts(page).found == [alt]
     series.write_html(notebook, tmp_path / "page.html")  # the project's own page
     assert Alts((tmp_path / "page.html").read_text(encoding="utf-8")).found == [alt]
+
+
+# --- functions, distributions, numbers ---
+def test_lines_draw_their_functions_in_the_colours_of_their_roles():
+    x = torch.linspace(0, 1, 5)
+    figure = figures.lines(x, {"p, real": x, "D": 1 - x}, "x", "density", log="y")
+    drawn = {line.get_label(): line for line in figure.axes[0].lines}
+    assert drawn["p, real"].get_ydata().tolist() == x.tolist()
+    assert to_hex(drawn["p, real"].get_color()) == figures.ROLES["real"].lower()
+    assert to_hex(drawn["D"].get_color()) not in {c.lower() for c in figures.ROLES.values()}
+    assert figure.axes[0].get_yscale() == "log" and figure.axes[0].get_xscale() == "linear"
+    with pytest.raises(ValueError, match="D has 4 values; expected 5"):
+        unchecked(figures.lines)(x, {"D": x[1:]}, "x", "y")
+
+
+def test_the_game_draws_densities_d_and_where_z_goes():
+    x = torch.linspace(-1, 1, 21)
+    one = {"p_g": x.abs(), "D": 0.5 + 0 * x, "G": torch.tensor([-0.5, 0.0, 0.5])}
+    figure = figures.game(x, 1 - x.abs(), {"step 0": one, "step 9": one | {"p_g": 0 * x}})
+    assert [panel.get_title(loc="left") for panel in figure.axes] == ["step 0", "step 9"]
+    for panel, p_g in zip(figure.axes, (x.abs(), 0 * x), strict=True):
+        curves = {line.get_label(): [*map(float, line.get_ydata())] for line in panel.lines}
+        assert curves["generator $p_g$ (fake)"] == p_g.tolist()
+        assert curves["data $p$ (real)"] == (1 - x.abs()).tolist()
+        assert curves["$D(x)$"] == one["D"].tolist()
+        ways = [tuple(line.get_xdata()) for line in panel.lines if line.get_alpha() == 0.5]
+        assert ways == [(-1, -0.5), (0, 0), (1, 0.5)]
+
+
+def test_clouds_show_every_point_and_every_ring():
+    centres = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
+    panels = {"bad": torch.zeros(7, 2), "good": torch.ones(3, 2)}
+    figure = figures.clouds(panels, centres, radius=0.3)
+    for panel, points in zip(figure.axes, panels.values(), strict=True):
+        assert panel.collections[0].get_offsets().tolist() == points.tolist()
+        assert [(tuple(ring.center), ring.radius) for ring in panel.patches] == [
+            ((1.0, 0.0), 0.3), ((0.0, 2.0), 0.3)]  # fmt: skip
+        assert panel.get_xlim()[1] > 2 and panel.get_ylim()[1] > 2
+
+
+def test_tables_write_every_number_in_its_place():
+    values = torch.tensor([[1.0, 2.5], [0.0, -3.0], [4.0, 4.0]])
+    panel = figures.tables({"x": values, "y": values[:1]}).axes[0]
+    written = {text.get_position(): text.get_text() for text in panel.texts}
+    assert written == {(c, r): f"{values[r, c]:g}" for r in range(3) for c in range(2)}
+
+
+def test_bars_are_as_long_as_the_mean_and_show_each_value():
+    figure = figures.bars({"full": [1.0, 1.0], "broken": [1.5, 2.5]}, "ratio", reference=1.0)
+    axes = figure.axes[0]
+    assert [bar.get_width() for bar in axes.patches] == [1.0, 2.0]
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["full", "broken"]
+    assert [list(line.get_xdata()) for line in axes.lines][:2] == [[1.0, 1.0], [1.5, 2.5]]

@@ -4,6 +4,7 @@ import inspect
 
 import pytest
 import torch
+from scipy import linalg
 from torch import nn
 
 from t2i_utils.data.blooms import (
@@ -21,6 +22,7 @@ from t2i_utils.metrics import (
     attribute_accuracy,
     colour_of_centre,
     colour_words,
+    frechet_distance,
     load_attribute_classifier,
 )
 
@@ -141,3 +143,22 @@ def test_the_colour_of_the_centre():
     images[1, :, 14:17, 14:17] = blue[:, None, None]  # the only word there, if on few pixels
     images[1, :, :9] = red[:, None, None]  # not in the centre
     assert colour_of_centre(images) == ["red", "blue", "none"]
+
+
+def test_the_frechet_distance_is_that_of_the_normal_distributions():
+    g = torch.Generator().manual_seed(0)
+    mean, mix = torch.tensor([1.0, -2.0, 0.5]), torch.randn(3, 3, generator=g)
+    a = torch.randn(4000, 3, generator=g)
+    b = mean + torch.randn(3000, 3, generator=g) @ mix
+    S_a, S_b = (x.double().T.cov().numpy() for x in (a, b))
+    root = linalg.sqrtm(S_a @ S_b).real  # another way to the root than torchmetrics' eigenvalues
+    apart = (a.double().mean(0) - b.double().mean(0)).square().sum().item()
+    expected = apart + (S_a + S_b - 2 * root).trace()
+    assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-6)
+    assert frechet_distance(b, a) == pytest.approx(expected, rel=1e-6)
+    assert abs(frechet_distance(a, a)) < 1e-8
+
+
+def test_a_distance_needs_two_pictures_of_each():
+    with pytest.raises(ValueError, match="5 real and 1 fake pictures"):
+        frechet_distance(torch.randn(5, 2), torch.randn(1, 2))

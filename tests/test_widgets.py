@@ -98,3 +98,38 @@ def test_without_ipywidgets_one_line_is_printed(monkeypatch, capsys):
     monkeypatch.setattr(builtins, "__import__", lacking)
     widgets.sentence_box(lambda sentence: pytest.fail("nothing is to be drawn"))
     assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+@pytest.fixture
+def moved(monkeypatch):
+    """Opens a slider; gives the slider itself and what stands beneath."""
+
+    def open_slider(draw, labels):
+        displayed = []
+        monkeypatch.setattr(widgets, "_in_notebook", lambda: True)
+        monkeypatch.setattr("IPython.display.display", displayed.append)
+        widgets.slider(draw, labels)
+        return displayed[0].children
+
+    return open_slider
+
+
+def test_the_slider_shows_the_picture_of_its_place_and_draws_each_once(moved):
+    asked = []
+
+    def draw(place):
+        asked.append(place)
+        return figures.grid(torch.full((1, 3, 8, 8), place / 10), [f"place {place}"])
+
+    choice, result = moved(draw, ["0", "50", "200"])
+    first = result.value
+    assert asked == [0] and 'alt="step 0"' in first
+    choice.value = 2
+    assert 'alt="step 200"' in result.value and result.value != first
+    choice.value = 0
+    assert result.value == first and asked == [0, 2]
+
+
+def test_without_a_notebook_the_slider_says_so(capsys):
+    widgets.slider(lambda place: pytest.fail("drawn"), ["0"])
+    assert "needs a notebook" in capsys.readouterr().out

@@ -139,16 +139,17 @@ class Batch:
 
     Picture b is `pictures[b]` of the data set. Its right sentence is number `sentences[b]` of its
     own, its wrong one is number `wrong_sentences[b]` of picture `wrong_pictures[b]`. Where an
-    embedding is a mean over several sentences, these are the first of them.
+    embedding is a mean over several sentences, these are the first of them. What is about
+    sentences is None in batches that were made without embeddings.
     """
 
     images: Float[Tensor, "B 3 crop crop"]  # in [-1, 1]
-    embedding: Float[Tensor, "B T"]
-    wrong_embedding: Float[Tensor, "B T"]
     pictures: Int64[Tensor, " B"]
-    sentences: Int64[Tensor, " B"]
-    wrong_pictures: Int64[Tensor, " B"]
-    wrong_sentences: Int64[Tensor, " B"]
+    embedding: Float[Tensor, "B T"] | None = None
+    wrong_embedding: Float[Tensor, "B T"] | None = None
+    sentences: Int64[Tensor, " B"] | None = None
+    wrong_pictures: Int64[Tensor, " B"] | None = None
+    wrong_sentences: Int64[Tensor, " B"] | None = None
     attributes: Int64[Tensor, "B A"] | None = None
 
     def to(self, device, memory_format: torch.memory_format = torch.contiguous_format) -> "Batch":
@@ -171,7 +172,8 @@ class Batches(torch.utils.data.Dataset):
     So a resumed run needs no state of an iterator, and several processes share an epoch by taking
     different steps. Pictures come in a new order each epoch, every one once; the last batch of an
     epoch is filled from the next. `mean_of` embeddings of different sentences are averaged (4 in
-    the code of Reed et al. 2016).
+    the code of Reed et al. 2016). With `embeddings` None the batches are of pictures alone, the
+    same ones.
 
     Raises ValueError for what cannot make a batch, IndexError for a negative step.
     """
@@ -179,7 +181,7 @@ class Batches(torch.utils.data.Dataset):
     def __init__(
         self,
         data: CaptionedImages,
-        embeddings: Float[Tensor, "N k T"],
+        embeddings: Float[Tensor, "N k T"] | None,
         split: str,
         batch_size: int,
         seed: int,
@@ -190,7 +192,8 @@ class Batches(torch.utils.data.Dataset):
         if len(data.splits[split]) == 0 or batch_size < 1:
             raise ValueError(f"{data.name}: no batches of {batch_size} from split {split!r} of "
                              f"{len(data.splits[split])} pictures")
-        if embeddings.shape[:2] != (len(data.images), data.sentences_each):
+        expected = (len(data.images), data.sentences_each)
+        if embeddings is not None and embeddings.shape[:2] != expected:
             raise ValueError(f"{data.name}: embeddings have shape {tuple(embeddings.shape)}, "
                              f"expected ({len(data.images)}, {data.sentences_each}, T)")
         if not 1 <= mean_of <= data.sentences_each:
@@ -205,6 +208,9 @@ class Batches(torch.utils.data.Dataset):
         generator = torch.Generator().manual_seed(seed_for(self.seed, "batch", step))
         data, pictures = self.data, self._pictures_of(step)
         images = _crops(data, pictures, generator)
+        attributes = None if data.attributes is None else data.attributes[pictures]
+        if self.embeddings is None:
+            return Batch(to_unit(images), pictures, attributes=attributes)
         any_of = torch.ones(len(pictures), data.sentences_each)
         sentences = _distinct(any_of, self.mean_of, generator)
         owners, wrong = _wrong(data, self.split_pictures, pictures, self.mean_of, generator)
@@ -216,7 +222,7 @@ class Batches(torch.utils.data.Dataset):
             sentences=sentences[:, 0],
             wrong_pictures=owners,
             wrong_sentences=wrong[:, 0],
-            attributes=None if data.attributes is None else data.attributes[pictures],
+            attributes=attributes,
         )
 
     def _pictures_of(self, step: int) -> Int64[Tensor, " B"]:

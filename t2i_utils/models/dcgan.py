@@ -1,6 +1,10 @@
-"""The convolutional trunks of both players, by the rules of DCGAN (Radford et al. 2015)."""
+"""DCGAN's two players, and the convolutional trunks they share with their heirs.
 
-from torch import nn
+By the rules of Radford et al. 2015, section 3.
+"""
+
+from jaxtyping import Float
+from torch import Tensor, nn
 
 
 def doublings(image_size: int) -> int:
@@ -54,3 +58,29 @@ def init_weights(module: nn.Module) -> None:
     elif isinstance(module, nn.BatchNorm2d):
         nn.init.normal_(module.weight, 1.0, 0.02)
         nn.init.zeros_(module.bias)
+
+
+class Generator(nn.Module):
+    """G(z): noise [B, z] becomes a picture [B, 3, S, S] in [−1, 1]."""
+
+    def __init__(self, z_dim=100, width=64, image_size=64):
+        super().__init__()
+        self.z_dim = z_dim
+        self.trunk = generator_trunk(z_dim, width, image_size)
+        self.apply(init_weights)
+
+    def forward(self, z: Float[Tensor, "b z"]) -> Float[Tensor, "b 3 s s"]:
+        return self.trunk(z[:, :, None, None])
+
+
+class Discriminator(nn.Module):
+    """D(x): one logit for "this picture is real"."""
+
+    def __init__(self, width=64, image_size=64):
+        super().__init__()
+        self.trunk = discriminator_trunk(width, image_size)
+        self.score = nn.Conv2d(width * image_size // 8, 1, 4)  # 4×4 → one number
+        self.apply(init_weights)
+
+    def forward(self, images: Float[Tensor, "b 3 s s"]) -> Float[Tensor, " b"]:
+        return self.score(self.trunk(images)).flatten()

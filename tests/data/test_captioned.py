@@ -228,3 +228,15 @@ def test_there_is_no_step_before_the_first():
     data = some_data()
     with pytest.raises(IndexError, match="-1"):
         Batches(data, embeddings_of(data), "train", 4, seed=0)[-1]
+
+
+def test_without_embeddings_a_batch_is_its_pictures():
+    data = some_data()
+    whole = Batches(data, embeddings_of(data), "train", 4, seed=0)
+    alone = Batches(data, None, "train", 4, seed=0)
+    for step in (0, 3):
+        assert torch.equal(alone[step].images, whole[step].images)
+        assert torch.equal(alone[step].pictures, whole[step].pictures)
+    batch = alone[0].to("cpu")
+    about_sentences = ("embedding", "wrong_embedding", "sentences", "wrong_pictures")
+    assert all(getattr(batch, name) is None for name in about_sentences)

@@ -1,6 +1,8 @@
 """Exercises are tested by mutation: the stub fails, the solution passes, and each typical wrong
 answer fails with the hint that is meant for it."""
 
+import math
+
 import nbformat
 import pytest
 import torch
@@ -18,7 +20,8 @@ def exercises(path):
     return [tuple(cell.source for cell in cells[i : i + 3]) for i in starts]
 
 
-# notebook, exercise → wrong answers, each with a part of the hint that it must get
+# notebook, exercise → wrong answers, each with a part of the hint that it must get: a whole answer,
+# or what is replaced in the solution and by what
 WRONG = {
     ("00_text_to_image", 1): [
         (
@@ -194,14 +197,109 @@ WRONG = {
             "may be negative",
         ),
     ],
+    ("01_minimax_game", 1): [
+        ("a * p / (p + q)", "a * p / (a * p + q)", "pulls down and belongs there as well"),
+        ("a * p / (p + q)", "p / (p + q)", "D says the label"),
+        ("torch.where(p + q > 0, a * p / (p + q), torch.full_like(p, 0.5))", "a * p / (p + q)",
+         "divide 0 by 0"),
+        ("a * p / (p + q)", "a * q / (p + q)", "D says the label"),
+        ("a * p / (p + q)", "(a * p + (1 - a) * q) / (p + q)", "only real labels are smoothed"),
+        ("0.5)", "0.0)", "both 0, return 0.5"),
+        ("a * p / (p + q)", "a * p.sqrt() / (p.sqrt() + q.sqrt())", "trying every D gives"),
+    ],
+    ("01_minimax_game", 2): [
+        (".bincount(minlength=len(centres))", ".bincount()", "without any point must still be"),
+        ("if count < share", "if count >= share", "the other way round"),
+        ("mode[distance < radius]", "mode", "further than the radius counts for no mode"),
+        ("distance < radius", "distance**2 < radius", "not its square"),
+        ("share * len(points)", "0.01 * len(points)", "if a share of 0.2 is asked"),
+        ("share * len(points)", "share * (distance < radius).sum()", "share is of all points"),
+        ("[i for i, count in enumerate(counts.tolist()) if count < share * len(points)]",
+         "torch.nonzero(counts < share * len(points))", "list of Python ints"),
+    ],
+    ("01_minimax_game", 3): [
+        ("fake.detach()", "fake", "ran on through G"),
+        ("fake.detach()", "G(z)", "left gradients in G"),
+        ("F.softplus(-D(x)).mean() + F.softplus(D(fake.detach()))",
+         "F.softplus(D(x)).mean() + F.softplus(-D(fake.detach()))", "D goes the wrong way"),
+        ("loss_G = F.softplus(-D(fake))", "loss_G = F.softplus(D(fake))", "learns to be found out"),
+        ("loss_G = F.softplus(-D(fake))", "loss_G = -F.softplus(D(fake))", "saturating"),
+        ("loss_G = F.softplus(-D(fake))", "loss_G = F.softplus(-D(fake.detach() + 0 * fake))",
+         "no gradient reached G"),
+        ("    opt_D.zero_grad()\n", "", "old gradients of D"),
+        ("    opt_G.zero_grad()\n", "", "old gradients of G"),
+        ("mean()", "sum()", "means over the batch"),
+        ("    opt_G.step()\n", "    opt_D.step()\n", "one step of each optimiser"),
+        ("(-D(x)).mean() + F.softplus(D(fake.detach())).mean()",
+         "(-D(x)).mean() / 2 + F.softplus(D(fake.detach())).mean() / 2", "not half of it"),
+        ("loss_D.item(), loss_G.item()", "loss_D, loss_G", "as Python floats"),
+        ("loss_D.item(), loss_G.item()", "loss_G.item(), loss_D.item()", "in the order"),
+        (
+            "def gan_step(G, D, opt_G, opt_D, x, z):\n"  # G first, by the D of before
+            "    loss_G = F.softplus(-D(G(z))).mean()\n"
+            "    opt_G.zero_grad()\n"
+            "    loss_G.backward()\n"
+            "    held = [w.grad for w in G.parameters()]\n"
+            "    for w in G.parameters():\n"
+            "        w.grad = None\n"
+            "    loss_D = F.softplus(-D(x)).mean() + F.softplus(D(G(z).detach())).mean()\n"
+            "    opt_D.zero_grad()\n"
+            "    loss_D.backward()\n"
+            "    opt_D.step()\n"
+            "    for w, gradient in zip(G.parameters(), held):\n"
+            "        w.grad = gradient\n"
+            "    opt_G.step()\n"
+            "    return loss_D.item(), loss_G.item()",
+            "judged by the D of before",
+        ),
+    ],
+    ("02_dcgan", 1): [
+        ("+= x[i]", "= x[i]", "where stamps overlap they add up"),
+        ("canvas[stride * i : stride * i + len(kernel)]", "canvas[i : i + len(kernel)]",
+         "adds x.i. . kernel|overlap they add up|expected"),
+        ("x[i] * kernel", "x[i] * kernel.flip(0)", "do not turn the kernel round"),
+        ("canvas[padding : len(canvas) - padding]", "canvas", "padding is cut off"),
+        ("canvas[padding : len(canvas) - padding]", "canvas[2 * padding :]", "both ends"),
+        ("canvas[padding : len(canvas) - padding]", "canvas[padding:-padding]", "without padding"),
+        ("stride * ", "2 * ", "any stride and padding"),
+    ],
+    ("02_dcgan", 2): [
+        ("arc = (((1 - share) * theta).sin() * a + (share * theta).sin() * b) / sine",
+         "arc = (1 - share) * a + share * b", "the straight way, half-way"),
+        ("nn.functional.cosine_similarity(a, b, dim=1).clamp(-1, 1)", "(a * b).sum(1) + 2",
+         "divide by both lengths"),
+        ("((1 - share) * theta).sin() * a + (share * theta).sin() * b",
+         "(share * theta).sin() * a + ((1 - share) * theta).sin() * b", "the other way round"),
+        ("    return torch.where(parallel, (1 - share) * a + share * b, arc)",
+         "    return arc / (~parallel)", "row 3 is parallel"),
+        ("torch.where(parallel, (1 - share) * a + share * b, arc)", "torch.where(parallel, a, arc)",
+         "gives their mean"),
+        ("cosine.acos()[:, None]", "cosine.acos().mean()[None, None].expand(len(a), 1)",
+         "one angle per row"),
+        ("((1 - share) * theta).sin() * a + (share * theta).sin() * b) / sine",
+         "(1 - share) * a + share * b) * a.norm(dim=1, keepdim=True) "
+         "/ ((1 - share) * a + share * b).norm(dim=1, keepdim=True)", "third of the angle"),
+    ],
+    ("02_dcgan", 3): [
+        ("to_train[0].median() / to_train[1]", "to_train[1].median() / to_train[0]", "upside down"),
+        ("for x in (fake, held_out)]", "for x in (fake, held_out)]\n"
+         "    to_train = [d.square() for d in to_train]", "not squared distances"),
+        ("to_train[0].median() / to_train[1].median()", "to_train[0].mean() / to_train[1].mean()",
+         "medians, not means"),
+        (".min(1).values", ".mean(1)", "the nearest training picture"),
+        ("(to_train[0].median() / to_train[1].median()).item()",
+         "to_train[0].median() / to_train[1].median()", "Python float"),
+        ("train.flatten(1)).min(1)", "held_out.flatten(1)).min(1)", "nearest in .train.|not"),
+    ],
 }
 
 ALL = [(p.stem, n, *e) for p in NOTEBOOKS for n, e in enumerate(exercises(p), start=1)]
 
 
 def run(*sources):
-    """Run cells in a fresh notebook's names: what a check may rely on is torch and the package."""
-    names = {"torch": torch, "lesson": lesson, "blooms": blooms}
+    """Run cells in a fresh notebook's names: a check may rely on torch, math and the package."""
+    names = {"torch": torch, "nn": torch.nn, "F": torch.nn.functional, "math": math}
+    names |= {"lesson": lesson, "blooms": blooms}
     for source in sources:
         exec(compile(source, "cell", "exec"), names)  # noqa: S102
 
@@ -215,10 +313,14 @@ def test_the_stub_fails_and_the_solution_passes(notebook, number, stub, solution
 
 @pytest.mark.parametrize(
     ("notebook", "number", "answer", "hint"),
-    [(notebook, n, *wrong) for (notebook, n), answers in WRONG.items() for wrong in answers],
-)
+    [(notebook, n, wrong[:-1], wrong[-1]) for (notebook, n), answers in WRONG.items()
+     for wrong in answers],
+)  # fmt: skip
 def test_a_wrong_answer_gets_its_hint(notebook, number, answer, hint):
-    stub, _, check = next(e[2:] for e in ALL if e[:2] == (notebook, number))
+    stub, solution, check = next(e[2:] for e in ALL if e[:2] == (notebook, number))
+    if len(answer) == 2:
+        assert answer[0] in solution, f"the solution does not hold {answer[0]!r}"
+    answer = answer[0] if len(answer) == 1 else solution.replace(*answer)
     with pytest.raises(AssertionError, match=hint):
         run(stub, answer, check)
 

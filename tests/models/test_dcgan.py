@@ -6,7 +6,14 @@ import pytest
 import torch
 from torch import nn
 
-from t2i_utils.models.dcgan import discriminator_trunk, doublings, generator_trunk, init_weights
+from t2i_utils.models.dcgan import (
+    Discriminator,
+    Generator,
+    discriminator_trunk,
+    doublings,
+    generator_trunk,
+    init_weights,
+)
 
 SIZES = [8, 16, 32, 64, 128, 256]
 
@@ -62,3 +69,15 @@ def test_initial_weights():
     linear = nn.Linear(4, 4)
     before = linear.weight.clone()
     assert torch.equal(linear.apply(init_weights).weight, before), "PyTorch's own"
+
+
+@pytest.mark.parametrize("size", [8, 64])
+def test_the_players_end_in_a_picture_and_a_logit(size):
+    G, D = Generator(z_dim=7, width=2, image_size=size), Discriminator(width=2, image_size=size)
+    images = G(torch.randn(3, 7))
+    assert images.shape == (3, 3, size, size) and D(images).shape == (3,)
+    kernel = D.score.weight
+    assert abs(kernel.std().item() - 0.02) < 0.01, "DCGAN's initial weights, the score's too"
+    with torch.no_grad():
+        kernel.mul_(1e4)
+    assert D(images).abs().max() > 1, "a logit, not a probability"
