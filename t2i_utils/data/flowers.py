@@ -3,14 +3,8 @@
 Photographs: Nilsback and Zisserman 2008; sentences: Reed et al. 2016 (CVPR).
 """
 
-import hashlib
-import json
 import os
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -18,12 +12,10 @@ from jaxtyping import Int64, UInt8
 from PIL import Image, ImageOps
 from scipy.io import loadmat
 from torch import Tensor
-from tqdm.auto import tqdm
 
+from t2i_utils.data import photographs
 from t2i_utils.data.captioned import CaptionedImages
-from t2i_utils.lesson import cache_dir, seed_for
 
-SENTENCES = 10
 SPLITS = ("class_disjoint", "oxford")
 HOW_TO_GET_IT = """expected there (or in its folder flowers-102/, as torchvision stores it):
   jpg/image_00001.jpg ..., imagelabels.mat, setid.mat
@@ -72,17 +64,8 @@ def load_flowers(
 
 def find_folder(data_dir: str | os.PathLike | None) -> Path:
     """The folder that holds the published layout: `data_dir` itself or its flowers-102/."""
-    if data_dir is None:
-        raise FileNotFoundError(f"flowers: data_dir is None, expected a folder; {HOW_TO_GET_IT}")
     parts = ("jpg", "imagelabels.mat", "setid.mat", "text_c10")
-    folders = [Path(data_dir).expanduser(), Path(data_dir).expanduser() / "flowers-102"]
-    missing = [[part for part in parts if not (folder / part).exists()] for folder in folders]
-    best = min((0, 1), key=lambda i: len(missing[i]))
-    if missing[best]:
-        found = "no such folder" if not folders[0].is_dir() else (
-            f"{', '.join(missing[best])} missing in {folders[best]}")
-        raise FileNotFoundError(f"flowers: data_dir {str(data_dir)!r}: {found}; {HOW_TO_GET_IT}")
-    return folders[best]
+    return photographs.find_folder("flowers", data_dir, "flowers-102", parts, HOW_TO_GET_IT)
 
 
 def read_labels(folder: Path) -> Int64[Tensor, " N"]:
@@ -108,27 +91,14 @@ def class_disjoint_splits(classes: Int64[Tensor, " N"]) -> dict[str, Int64[Tenso
 
     Drawn by hashes of a fixed seed, so the same on every machine and with every version.
     """
-    def drawn(items: list[int], name: str, share: float) -> list[int]:
-        order = sorted(items, key=lambda item: seed_for(0, "flowers", name, item))
-        return order[: max(1, round(len(items) * share))]
-
-    test_classes = torch.tensor(drawn(classes.unique().tolist(), "test", 20 / 102))
-    in_test = torch.isin(classes, test_classes)
-    seen = (~in_test).nonzero().ravel()
-    held_out = torch.isin(seen, torch.tensor(drawn(seen.tolist(), "seen_test", 0.05)))
-    return {"train": seen[~held_out], "test": in_test.nonzero().ravel(),
-            "seen_test": seen[held_out]}
+    return photographs.class_disjoint_splits("flowers", classes, test_share=20 / 102)
 
 
 def cached_captions(folder: Path, labels: Int64[Tensor, " N"]) -> list[list[str]]:
     """`read_captions`, parsed once for each state of text_c10/ and imagelabels.mat."""
-    signature = _signature(folder / "imagelabels.mat", *sorted((folder / "text_c10").iterdir()))
-    cached = cache_dir("flowers") / f"captions-{signature}.json"
-    if not cached.exists():
-        captions = read_captions(folder, labels)
-        with _written_whole(cached) as file:
-            file.write(json.dumps(captions).encode())
-    return json.loads(cached.read_bytes())
+    signature = photographs.signature_of(
+        folder / "imagelabels.mat", *sorted((folder / "text_c10").iterdir()))
+    return photographs.cached_captions("flowers", signature, lambda: read_captions(folder, labels))
 
 
 def read_captions(folder: Path, labels: Int64[Tensor, " N"]) -> list[list[str]]:
@@ -139,17 +109,7 @@ def read_captions(folder: Path, labels: Int64[Tensor, " N"]) -> list[list[str]]:
     """
     paths = [folder / "text_c10" / class_name(label) / f"image_{number:05d}.txt"
              for number, label in enumerate(labels.tolist(), start=1)]
-    _all_there(paths, "captions")
-    captions = []
-    for path in paths:
-        lines = path.read_text(encoding="utf-8", errors="replace").lower().splitlines()
-        sentences = [line.strip() for line in lines]
-        if len(sentences) != SENTENCES:
-            raise ValueError(f"flowers: {path} has {len(sentences)} lines, expected {SENTENCES}")
-        if "" in sentences:
-            raise ValueError(f"flowers: {path}, line {sentences.index('') + 1}: empty sentence")
-        captions.append(sentences)
-    return captions
+    return photographs.read_captions("flowers", folder / "text_c10", paths)
 
 
 def cached_photos(folder: Path, count: int, side: int) -> UInt8[np.ndarray, "N 3 {side} {side}"]:
@@ -157,62 +117,15 @@ def cached_photos(folder: Path, count: int, side: int) -> UInt8[np.ndarray, "N 3
 
     Raises FileNotFoundError naming missing photos, ValueError naming one that cannot be read.
     """
-    cached = cache_dir("flowers") / f"photos-{side}-{_signature(folder / 'jpg')}.npy"
-    if not cached.exists():
-        paths = [folder / "jpg" / f"image_{number:05d}.jpg" for number in range(1, count + 1)]
-        _all_there(paths, "photos")
-        header = {"descr": "|u1", "fortran_order": False, "shape": (count, 3, side, side)}
-        with _written_whole(cached) as file, ThreadPoolExecutor(os.cpu_count()) as pool:
-            np.lib.format.write_array_header_1_0(file, header)
-            for start in tqdm(range(0, count, 256), "caching the photos, once", leave=False):
-                chunk = paths[start : start + 256]  # memory for a chunk, not for all
-                for photo in pool.map(read_photo, chunk, [side] * len(chunk)):
-                    file.write(photo.tobytes())
-    return np.load(cached, mmap_mode="r")
+    paths = [folder / "jpg" / f"image_{number:05d}.jpg" for number in range(1, count + 1)]
+    signature = photographs.signature_of(folder / "jpg")
+    return photographs.cached_photos("flowers", signature, folder / "jpg", paths, side,
+                                     lambda i: read_photo(paths[i], side))
 
 
 def read_photo(path: Path, side: int) -> UInt8[np.ndarray, "3 {side} {side}"]:
     """A photo, its shorter side resized to `side` pixels, and cut to the square in its centre."""
-    try:
-        with Image.open(path) as image:
-            image.draft("RGB", (2 * side, 2 * side))  # decode no more pixels than resizing needs
-            square = ImageOps.fit(image.convert("RGB"), (side, side), Image.Resampling.BICUBIC)
-    except OSError as error:
-        raise ValueError(f"flowers: cannot read photo {path}: {error}") from error
+    with photographs.opened_photo("flowers", path) as image:
+        image.draft("RGB", (2 * side, 2 * side))  # decode no more pixels than resizing needs
+        square = ImageOps.fit(image.convert("RGB"), (side, side), Image.Resampling.BICUBIC)
     return np.asarray(square).transpose(2, 0, 1)
-
-
-def _all_there(paths: list[Path], what: str):
-    names = {folder: set(os.listdir(folder)) if folder.is_dir() else set()
-             for folder in {path.parent for path in paths}}
-    missing = [path.name for path in paths if path.name not in names[path.parent]]
-    if missing:
-        more = ", ..." if len(missing) > 5 else ""
-        raise FileNotFoundError(
-            f"flowers: {what} missing for {len(missing)} of {len(paths)} pictures in "
-            f"{paths[0].parents[0 if what == 'photos' else 1]}: {', '.join(missing[:5])}{more}")
-
-
-def _signature(*places: Path) -> str:
-    """A hash of names, sizes and dates of the files: another one when a folder has changed."""
-    digest = hashlib.sha256()
-    for place in places:
-        files = sorted(os.scandir(place), key=lambda f: f.name) if place.is_dir() else [place]
-        for file in files:
-            size, date = file.stat().st_size, file.stat().st_mtime_ns
-            digest.update(f"{place.name}/{file.name} {size} {date}\n".encode())
-    return digest.hexdigest()[:16]
-
-
-@contextmanager
-def _written_whole(path: Path) -> Iterator[BinaryIO]:
-    """A file that appears under its name only when it is complete."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with open(part, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -1,0 +1,225 @@
+"""StackGAN's folders of sentence embeddings: pickles of Python 2, read without running them.
+
+A pickle is a program: one that names any function and calls it. The reader below admits what
+numpy's arrays need and refuses the rest by name. Embeddings and layout: Zhang et al. 2017.
+"""
+
+import io
+import math
+import os
+import pickle
+import pickletools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from t2i_utils.data.photographs import SENTENCES
+
+FILES = ("char-CNN-RNN-embeddings.pickle", "filenames.pickle", "class_info.pickle")
+# Plain data, REDUCE and BUILD; INST too, so that what it asks for is named. Not: dicts and sets,
+# which hash what a file makes up; extension codes and persistent ids, which ask for a thing
+# without naming it; other ways to make objects; buffers of a declared size.
+OPCODES = """PROTO FRAME MARK STOP POP POP_MARK DUP GET BINGET LONG_BINGET PUT BINPUT LONG_BINPUT
+MEMOIZE NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT STRING
+BINSTRING SHORT_BINSTRING UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES
+BINBYTES8 LIST EMPTY_LIST APPEND APPENDS TUPLE EMPTY_TUPLE TUPLE1 TUPLE2 TUPLE3 GLOBAL
+STACK_GLOBAL INST REDUCE BUILD""".split()
+
+
+class UnsafePickle(pickle.UnpicklingError):
+    """A pickle asks for more than arrays, lists, tuples, strings and numbers."""
+
+
+@dataclass(frozen=True, eq=False)
+class Embeddings:
+    """The embeddings of ten sentences for each of N pictures, the pictures' names and classes."""
+
+    embeddings: Float[Tensor, "N 10 T"]  # float32
+    file_names: list[str]  # "002.Laysan_Albatross/Laysan_Albatross_0002_1027": no ".jpg"
+    classes: Int64[Tensor, " N"]
+
+
+def load_embeddings(folder: str | os.PathLike) -> Embeddings:
+    """The embeddings, float32, in StackGAN's folder `train` or `test`.
+
+    Raises FileNotFoundError naming missing files, UnsafePickle naming what a file wanted to load,
+    ValueError naming the file that is broken, what was found and what is expected.
+    """
+    arrays_path, names_path, classes_path = paths = [Path(folder).expanduser() / f for f in FILES]
+    missing = [path.name for path in paths if not path.is_file()]
+    if missing:
+        raise FileNotFoundError(f"embeddings: {', '.join(missing)} missing in {paths[0].parent}, "
+                                f"expected StackGAN's folder train or test with {', '.join(FILES)}")
+    arrays, names, classes = map(read_pickle, paths)
+    _require(type(arrays) is list and len(arrays) > 0, arrays_path,
+             _kind(arrays), f"a list of arrays [{SENTENCES}, T]")
+    width = getattr(arrays[0], "size", 0) // SENTENCES
+    for i, array in enumerate(arrays):
+        _require(isinstance(array, np.ndarray) and array.dtype.kind == "f"
+                 and array.shape == (SENTENCES, width) and width > 0,
+                 arrays_path, f"{_kind(array)} for picture {i}",
+                 f"floats of shape ({SENTENCES}, T), the same T for all")
+    # one array named again and again would make a small file fill the memory
+    _require(len({id(array) for array in arrays}) == len(arrays), arrays_path,
+             "one array for several pictures", "an array for each")
+    embeddings = torch.from_numpy(np.stack(arrays, dtype=np.float32))
+    finite = embeddings.isfinite().all(2).all(1)
+    _require(bool(finite.all()), arrays_path,
+             f"nan or infinity for picture {int(finite.int().argmin())}", "finite float32")
+    n, classes = len(arrays), getattr(classes, "tolist", lambda: classes)()  # or an array of them
+    _require(type(names) is list and len(names) == n and all(type(x) is str for x in names)
+             and len(set(names)) == n, names_path, _kind(names), f"a list of {n} different strings")
+    _require(type(classes) is list and len(classes) == n
+             and all(type(x) is int and abs(x) < 2**63 for x in classes),
+             classes_path, _kind(classes), f"a list of {n} whole numbers")
+    return Embeddings(embeddings, names, torch.tensor(classes, dtype=torch.int64))
+
+
+def read_pickle(path: Path) -> Any:
+    """What a pickle of Python 2 or 3 holds, its byte strings as text by latin-1.
+
+    Admits numpy arrays of numbers, lists, tuples, strings and numbers, and takes no more memory
+    for arrays than the file has bytes. Raises UnsafePickle or ValueError, naming the file.
+    """
+    try:
+        return _ArrayUnpickler(path.read_bytes()).load()
+    except UnsafePickle as error:
+        raise UnsafePickle(f"embeddings: {path}: found {str(error)[:200]}, expected only what "
+                           "arrays of numbers, lists, tuples, strings and numbers need") from None
+    except Exception as error:  # a broken file can provoke nearly any
+        raise ValueError(f"embeddings: {path}: found {type(error).__name__} ({str(error)[:200]}) "
+                         "while reading, expected a whole pickle") from error
+
+
+def embeddings_for(file_names: list[str], *parts: Embeddings) -> Float[Tensor, "n 10 T"]:
+    """The embeddings of these pictures, in their order: those that a CaptionedImages is fed with.
+
+    A name is class folder and file as in CUB's images.txt, with or without ".jpg"; `parts` are
+    usually train and test. The encoder behind them has seen the classes of StackGAN's own train
+    folder, so to it a test class of `load_birds` may be no unseen one.
+
+    Raises ValueError naming pictures that are in none of the parts.
+    """
+    known = [name.removesuffix(".jpg") for part in parts for name in part.file_names]
+    row = {name: i for i, name in enumerate(known)}
+    missing = [name for name in file_names if name.removesuffix(".jpg") not in row]
+    if missing:
+        raise ValueError(f"embeddings: none for {len(missing)} of {len(file_names)} pictures, "
+                         f"expected one for each: {', '.join(missing[:5])}")
+    rows = [row[name.removesuffix(".jpg")] for name in file_names]
+    return torch.cat([part.embeddings for part in parts])[rows]
+
+
+class _Opcodes(dict):
+    def __missing__(self, code: int):
+        known = pickletools.code2op.get(chr(code))
+        raise UnsafePickle(f"opcode {known.name if known else code}")
+
+
+class _ArrayUnpickler(pickle._Unpickler):
+    """The unpickler written in Python, with a short list of opcodes and one of names.
+
+    A name stands for a function of this module, never for numpy's own: whatever a file calls, and
+    by whatever opcode, is one of four below. The unpickler in C has no table of opcodes to
+    shorten, takes extension codes from a cache without asking, and allocates up to any memo index.
+    """
+
+    def __init__(self, data: bytes):
+        super().__init__(io.BytesIO(data), encoding="latin1")
+        self.room = len(data)  # bytes that all arrays together may take
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _NAMES:
+            raise UnsafePickle(f"{module}.{name}")
+        return _NAMES[module, name]
+
+    def load_build(self):
+        """Gives an array or a dtype its state: parts that numpy would trust are checked first."""
+        state, target = self.stack.pop(), self.stack[-1]
+        if isinstance(target, np.dtype):
+            _, order, *rest = state
+            if order not in ("<", ">", "|", "=") or rest != [None, None, None, -1, -1, 0]:
+                raise UnsafePickle("numpy.dtype with another state than a number's")
+            target.__setstate__((3, order, *rest))
+        elif isinstance(target, np.ndarray):
+            _, shape, dtype, fortran, data = state
+            if not (isinstance(dtype, np.dtype) and len(shape) <= 32
+                    and all(type(n) is int and 0 <= n < 2**63 for n in shape)):
+                raise ValueError("an array without a shape and dtype")
+            data = _as_bytes(data)
+            self.room -= len(data)
+            if math.prod(shape) * dtype.itemsize != len(data) or self.room < 0:
+                raise ValueError(f"an array of shape {shape} and {dtype} in {len(data)} bytes, "
+                                 f"{max(self.room, 0)} left in the file")
+            target.__setstate__((1, shape, dtype, bool(fortran), data))
+        else:
+            raise UnsafePickle(f"a state for {type(target).__name__}")
+
+    dispatch = _Opcodes({code: pickle._Unpickler.dispatch[code]
+                         for code in (getattr(pickle, name)[0] for name in OPCODES)})
+    dispatch[pickle.BUILD[0]] = load_build
+
+
+def _array(subtype, shape, code) -> np.ndarray:
+    if subtype != _NDARRAY:
+        raise UnsafePickle(f"an array of type {_shown(subtype)}")
+    return np.empty(0, np.uint8)  # its state comes by BUILD
+
+
+def _dtype(code, align=False, copy=True) -> np.dtype:
+    if code not in _NUMBERS:  # "O" among them: objects would be anything
+        raise UnsafePickle(f"numpy.dtype({_shown(code)})")
+    return np.dtype(code, copy=True)  # a copy, as its state comes by BUILD
+
+
+def _scalar(dtype, data) -> bool | int | float:
+    if not isinstance(dtype, np.dtype):
+        raise UnsafePickle(f"a scalar of {_shown(dtype)}")
+    return np.frombuffer(_as_bytes(data), dtype, count=1).item()
+
+
+def _encode(text, codec) -> str:
+    if codec not in ("latin1", "latin-1"):
+        raise UnsafePickle(f"_codecs.encode to {_shown(codec)}")
+    return text  # `_as_bytes` encodes, where the length is checked
+
+
+def _as_bytes(data) -> bytes:
+    data = data.encode("latin1") if isinstance(data, str) else data
+    if not isinstance(data, bytes):  # a number would be taken for a size, a list for objects
+        raise UnsafePickle(f"{type(data).__name__} for the bytes of numbers")
+    return data
+
+
+def _shown(x: Any) -> str:
+    # only strings as they are: lists that hold each other often take forever to write out
+    return repr(x[:80]) if isinstance(x, str) else type(x).__name__
+
+
+def _kind(x: Any) -> str:
+    if isinstance(x, np.ndarray):
+        return f"{x.dtype} of shape {x.shape}"
+    if isinstance(x, list):
+        return f"a list of {len(x)} ({', '.join(sorted({type(e).__name__ for e in x}))})"
+    return type(x).__name__
+
+
+def _require(held: bool, path: Path, found: str, expected: str):
+    if not held:
+        raise ValueError(f"embeddings: {path}: found {found}, expected {expected}")
+
+
+_NUMBERS = "b1 i1 i2 i4 i8 u1 u2 u4 u8 f2 f4 f8".split()
+_NDARRAY = "numpy.ndarray"  # as text: the type itself could be called, for memory without end
+_NAMES = {
+    ("numpy", "ndarray"): _NDARRAY,
+    ("numpy", "dtype"): _dtype,
+    ("_codecs", "encode"): _encode,  # how Python 3 writes bytes at protocols 0 to 2
+    **{(f"numpy.{core}.multiarray", name): function for core in ("core", "_core")
+       for name, function in (("_reconstruct", _array), ("scalar", _scalar))},
+}
