@@ -73,7 +73,7 @@ def tutorial(players, batches, steps, device):
     return losses
 
 
-def measure(batch_size=64, width=64, steps=4, repeats=3):
+def measure(batch_size=64, width=64, steps=10, repeats=3):
     """Pictures per second of each way, the best of `repeats`, taken in turn."""
     device, batches = working_device(), SameBatch(batch_size)
     ways = {
