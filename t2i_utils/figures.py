@@ -280,14 +280,16 @@ def curves(
 
 
 # --- functions, distributions, numbers -----------------------------------------------------------
-def _panels(titles: Sequence[str], columns: int, height: float):
+def _panels(titles: Sequence[str], columns: int, height: float, title: str | None):
     """A figure with a row of axes for every `columns` titles, and the axes, one a title."""
     columns = min(columns, len(titles))
     rows = -(-len(titles) // columns)
     figure = Figure(figsize=(WIDTH, height * rows), dpi=DPI, layout="constrained")
     axes = [figure.add_subplot(rows, columns, i + 1) for i in range(len(titles))]
-    for panel, title in zip(axes, titles, strict=True):
-        panel.set_title(_wrap(title, WIDTH / columns - 0.3), loc="left", parse_math=False)
+    for panel, name in zip(axes, titles, strict=True):
+        panel.set_title(_wrap(name, WIDTH / columns - 0.3), loc="left", parse_math=False)
+    if title:
+        figure.suptitle(_wrap(title, WIDTH - 1), x=0.01, ha="left", weight="bold", size=SIZE + 1)
     return figure, axes
 
 
@@ -332,7 +334,7 @@ def game(
     frames: title → p_g [n] and D [n] on x, and G: the places [m] to which evenly spaced z go.
     Above, the densities and D; beneath, lines from z to G(z).
     """
-    figure, axes = _panels(list(frames), 3, 2.9)
+    figure, axes = _panels(list(frames), 3, 2.9, title)
     top = 1.35 * max(1.0, p_data.max().item())
     for panel, frame in zip(axes, frames.values(), strict=True):
         panel.fill_between(x, p_data, color=ROLES["real"], alpha=0.18, linewidth=0)
@@ -350,8 +352,6 @@ def game(
         panel.axhline(0, color="#999999", linewidth=0.8)
         panel.text(low, -0.6, " z", va="bottom", color=PALE)
         panel.text(low, -0.12, " x", va="top", color=PALE)
-    if title:
-        figure.suptitle(_wrap(title, WIDTH - 1), x=0.01, ha="left", weight="bold", size=SIZE + 1)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, handlelength=2.8)
     return figure
@@ -366,15 +366,14 @@ def clouds(
     title: str | None = None,
 ) -> Figure:
     """Points of the plane, one panel a name; rings of that radius show where they should be."""
-    figure, axes = _panels(list(panels), columns, WIDTH / min(columns, len(panels)) + 0.12)
+    height = WIDTH / min(columns, len(panels)) + 0.12
+    figure, axes = _panels(list(panels), columns, height, title)
     reach = 1.35 * centres.abs().max().item()
     for panel, points in zip(axes, panels.values(), strict=True):
         for centre in centres.tolist():
             panel.add_patch(Circle(centre, radius, fill=False, edgecolor=ROLES["real"]))
         panel.scatter(*points.T.cpu(), s=2, color=ROLES["fake"], linewidths=0, alpha=0.6)
         panel.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=[], yticks=[])
-    if title:
-        figure.suptitle(_wrap(title, WIDTH - 1), x=0.01, ha="left", weight="bold", size=SIZE + 1)
     return figure
 
 
@@ -383,7 +382,7 @@ def tables(
     panels: Mapping[str, Float[Tensor, "r c"]], height: float = 2.6, title: str | None = None
 ) -> Figure:
     """Small matrices as shaded squares with their numbers written in, one panel a name."""
-    figure, axes = _panels(list(panels), len(panels), height)
+    figure, axes = _panels(list(panels), len(panels), height, title)
     for panel, values in zip(axes, panels.values(), strict=True):
         values = values.detach().cpu().numpy()
         low, high = float(values.min()), float(values.max())
@@ -393,8 +392,6 @@ def tables(
             panel.text(column, row, shown, ha="center", va="center", size=SIZE - 2)
         panel.set(xticks=[], yticks=[])
         panel.grid(False)
-    if title:
-        figure.suptitle(_wrap(title, WIDTH - 1), x=0.01, ha="left", weight="bold", size=SIZE + 1)
     return figure
 
 
