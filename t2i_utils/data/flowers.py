@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Int64, UInt8
-from PIL import Image, ImageOps
 from scipy.io import loadmat
 from torch import Tensor
 
@@ -120,12 +119,4 @@ def cached_photos(folder: Path, count: int, side: int) -> UInt8[np.ndarray, "N 3
     paths = [folder / "jpg" / f"image_{number:05d}.jpg" for number in range(1, count + 1)]
     signature = photographs.signature_of(folder / "jpg")
     return photographs.cached_photos("flowers", signature, folder / "jpg", paths, side,
-                                     lambda i: read_photo(paths[i], side))
-
-
-def read_photo(path: Path, side: int) -> UInt8[np.ndarray, "3 {side} {side}"]:
-    """A photo, its shorter side resized to `side` pixels, and cut to the square in its centre."""
-    with photographs.opened_photo("flowers", path) as image:
-        image.draft("RGB", (2 * side, 2 * side))  # decode no more pixels than resizing needs
-        square = ImageOps.fit(image.convert("RGB"), (side, side), Image.Resampling.BICUBIC)
-    return np.asarray(square).transpose(2, 0, 1)
+                                     lambda i: photographs.read_square("flowers", paths[i], side))

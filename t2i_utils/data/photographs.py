@@ -12,7 +12,7 @@ from typing import BinaryIO
 import numpy as np
 import torch
 from jaxtyping import Int64, UInt8
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -63,19 +63,22 @@ def class_disjoint_splits(
             "seen_test": seen[held_out]}
 
 
-def read_captions(name: str, root: Path, paths: list[Path]) -> list[list[str]]:
-    """The ten sentences of each photo from its file under `root`, lower-cased and stripped.
+def read_captions(
+    name: str, root: Path, paths: list[Path], count: int | None = SENTENCES
+) -> list[list[str]]:
+    """The sentences of each photo from its file under `root`, a line each, lower-cased, stripped.
 
-    Raises FileNotFoundError naming the photos without sentences, ValueError naming a file that
-    does not hold ten lines, or the line that is empty.
+    Raises FileNotFoundError naming the photos without sentences, ValueError naming the line that
+    is empty, or a file that does not hold `count` lines (None: as many as the first file).
     """
     _all_there(name, "captions", root, paths)
     captions = []
     for path in paths:
         lines = path.read_text(encoding="utf-8", errors="replace").lower().splitlines()
         sentences = [line.strip() for line in lines]
-        if len(sentences) != SENTENCES:
-            raise ValueError(f"{name}: {path} has {len(sentences)} lines, expected {SENTENCES}")
+        count = len(sentences) if count is None else count
+        if len(sentences) != count or count == 0:
+            raise ValueError(f"{name}: {path} has {len(sentences)} lines, expected {count or 1}")
         if "" in sentences:
             raise ValueError(f"{name}: {path}, line {sentences.index('') + 1}: empty sentence")
         captions.append(sentences)
@@ -92,6 +95,14 @@ def cached_captions(
         with _written_whole(cached) as file:
             file.write(json.dumps(captions).encode())
     return json.loads(cached.read_bytes())
+
+
+def read_square(name: str, path: Path, side: int) -> UInt8[np.ndarray, "3 {side} {side}"]:
+    """A photo, its shorter side resized to `side` pixels, and cut to the square in its centre."""
+    with opened_photo(name, path) as image:
+        image.draft("RGB", (2 * side, 2 * side))  # decode no more pixels than resizing needs
+        square = ImageOps.fit(image.convert("RGB"), (side, side), Image.Resampling.BICUBIC)
+    return np.asarray(square).transpose(2, 0, 1)
 
 
 @contextmanager

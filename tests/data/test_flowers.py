@@ -11,7 +11,7 @@ from PIL import Image
 from scipy.io import loadmat, savemat
 
 from t2i_utils import data as data_sets
-from t2i_utils.data import flowers
+from t2i_utils.data import flowers, photographs
 from t2i_utils.data.captioned import CaptionedImages, wrong_sentences
 from t2i_utils.data.flowers import load_flowers
 
@@ -97,12 +97,13 @@ def test_grey_photos_become_rgb(folder):
 def test_photos_lie_in_the_cache_in_their_order(folder):
     images = load_flowers(folder, size=64).images
     for number in (1, 5, 12):
-        assert np.array_equal(images[number - 1], flowers.read_photo(photo(folder, number), 76))
+        square = photographs.read_square("flowers", photo(folder, number), 76)
+        assert np.array_equal(images[number - 1], square)
 
 
 def test_the_second_load_decodes_and_parses_nothing(folder, monkeypatch):
     first = load_flowers(folder, size=32)
-    monkeypatch.setattr(flowers, "read_photo", None)
+    monkeypatch.setattr(photographs, "read_square", None)
     monkeypatch.setattr(flowers, "read_captions", None)
     second = load_flowers(folder, size=32)
     assert np.array_equal(first.images, second.images) and first.captions == second.captions
@@ -216,10 +217,10 @@ def test_a_file_that_is_no_photo_is_named(folder):
 
 
 def test_an_interrupt_leaves_nothing_half_written(folder, tmp_path, monkeypatch):
-    def interrupted(path, side):
+    def interrupted(name, path, side):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(flowers, "read_photo", interrupted)
+    monkeypatch.setattr(photographs, "read_square", interrupted)
     with pytest.raises(KeyboardInterrupt):
         load_flowers(folder, size=32)
     assert cached(tmp_path, "photos*") == []

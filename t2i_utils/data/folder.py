@@ -1,0 +1,53 @@
+"""Your own pictures: a folder for each class, and beside each picture a text file of sentences."""
+
+import os
+import re
+from pathlib import Path
+
+import torch
+
+from t2i_utils.data import photographs
+from t2i_utils.data.captioned import CaptionedImages
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+SIDES = re.compile(r"\b(left|right)(most|wards?)?\b", re.IGNORECASE)
+HOW_TO_LAY_IT_OUT = """expected there a folder for each class, each picture beside its sentences:
+  roses/first.jpg  roses/first.txt (one sentence a line, as many for each picture) ..."""
+
+
+def load_folder(
+    data_dir: str | os.PathLike | None = None, size: int = 64, test_share: float = 0.2
+) -> CaptionedImages:
+    """A folder of pictures and sentences of your own; batches are random crops of side `size`.
+
+    The class of a picture is the name of its folder. `test_share` of the classes are kept for
+    "test" and 5 % of the other classes' pictures for "seen_test"; "train" is the rest. Pictures
+    are mirrored unless a sentence says "left" or "right". Pictures are cached; a changed folder is
+    noticed by its files' names, sizes and dates.
+
+    Raises FileNotFoundError for fewer than two classes or missing sentences, ValueError for a
+    picture that cannot be read or another number of sentences than the first has.
+    """
+    folder = Path(data_dir or os.devnull).expanduser()  # "" would be the current folder
+    paths = sorted(p for p in folder.glob("*/*") if p.suffix.lower() in SUFFIXES)
+    names = sorted({path.parent.name for path in paths})
+    if len(names) < 2:
+        raise FileNotFoundError(f"folder: data_dir {str(data_dir)!r}: found pictures of "
+                                f"{len(names)} classes, expected two or more; {HOW_TO_LAY_IT_OUT}")
+    sentences = [path.with_suffix(".txt") for path in paths]
+    captions = photographs.read_captions("folder", folder, sentences, count=None)
+    classes = torch.tensor([names.index(path.parent.name) for path in paths])
+    side = round(size * 76 / 64)  # room for the random crops
+    state = photographs.signature_of(*(folder / name for name in names))
+    return CaptionedImages(
+        name="folder",
+        images=photographs.cached_photos(
+            "folder", state, folder, paths, side,
+            lambda i: photographs.read_square("folder", paths[i], side)),
+        captions=captions,
+        classes=classes,
+        class_names=names,
+        splits=photographs.class_disjoint_splits("folder", classes, test_share),
+        crop=size,
+        flip=not any(SIDES.search(sentence) for own in captions for sentence in own),
+    )
