@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 from jaxtyping import Float, UInt8
 from matplotlib import rc_context
+from matplotlib.colors import is_color_like
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Circle, FancyBboxPatch, Rectangle
@@ -176,12 +177,16 @@ def grid(
 
 @rc_context(STYLE)
 def compare(
-    rows: Mapping[str, Tensor | np.ndarray], sentences: Sequence[str], title: str | None = None
+    rows: Mapping[str, Tensor | np.ndarray],
+    sentences: Sequence[str],
+    title: str | None = None,
+    ticked: Mapping[str, Sequence[bool]] | None = None,
 ) -> Figure:
     """One row of pictures a model, one column a sentence: what did each make of the same words?
 
-    rows: name → images as in `grid`, one a sentence. Raises ValueError, naming the row, where
-    there are more or fewer, and where there are no rows or no sentences.
+    rows: name → images as in `grid`, one a sentence. ticked: name → which of its pictures get a
+    tick. Raises ValueError, naming the row, where there are more or fewer, and where there are no
+    rows or no sentences.
     """
     if not rows or not sentences:
         raise ValueError(
@@ -202,10 +207,14 @@ def compare(
     page.top += above
     for column, sentence in enumerate(sentences):
         page.text(margin + column * pitch, page.top - 0.06, sentence, va="bottom")
-    for name, row in zip(names, pictures.values(), strict=True):
+    halo = [withStroke(linewidth=3, foreground="white")]
+    for name, (key, row) in zip(names, pictures.items(), strict=True):
         page.text(0.1, page.top + (pitch - 0.06) / 2, name, va="center", weight="bold")
         for column, pixels in enumerate(row):
-            page.picture(margin + column * pitch, page.top, pitch - 0.06, pixels)
+            left = margin + column * pitch
+            page.picture(left, page.top, pitch - 0.06, pixels)
+            if ticked and ticked[key][column]:
+                page.text(left + 0.05, page.top + 0.05, "✓", va="top", size=16, path_effects=halo)
         page.top += height
     return page.figure
 
@@ -374,6 +383,26 @@ def clouds(
             panel.add_patch(Circle(centre, radius, fill=False, edgecolor=ROLES["real"]))
         panel.scatter(*points.T.cpu(), s=2, color=ROLES["fake"], linewidths=0, alpha=0.6)
         panel.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=[], yticks=[])
+    return figure
+
+
+@rc_context(STYLE)
+def plane(groups: Mapping[str, Float[Tensor, "n 2"]], title: str | None = None) -> Figure:
+    """Points of the plane in named groups, each with a mark of its own; "red" is drawn in red.
+
+    Each name stands at the middle (the median) of its group.
+    """
+    figure = Figure(figsize=(WIDTH, 5.2), dpi=DPI, layout="constrained")
+    axes = figure.add_subplot(xticks=[], yticks=[])
+    for i, (name, points) in enumerate(groups.items()):
+        x, y = points.detach().cpu().T
+        colour = name if is_color_like(name) else NEUTRAL[i % len(NEUTRAL)]
+        style = {"color": colour, "marker": "osD^vPX*<"[i % 9], "edgecolors": INK}
+        axes.scatter(x, y, s=22, linewidths=0.4, **style)
+        axes.text(x.median(), y.median(), name, weight="bold", ha="center", size=SIZE + 2,
+                  path_effects=[withStroke(linewidth=4, foreground="white")])  # fmt: skip
+    if title:
+        axes.set_title(_wrap(title, WIDTH - 2), loc="left", weight="bold", parse_math=False)
     return figure
 
 

@@ -207,7 +207,7 @@ class Batches(torch.utils.data.Dataset):
             raise IndexError(f"step {step}, expected 0 or more")
         generator = torch.Generator().manual_seed(seed_for(self.seed, "batch", step))
         data, pictures = self.data, self._pictures_of(step)
-        images = _crops(data, pictures, generator)
+        images = crops(data, pictures, generator)
         attributes = None if data.attributes is None else data.attributes[pictures]
         if self.embeddings is None:
             return Batch(to_unit(images), pictures, attributes=attributes)
@@ -238,8 +238,13 @@ class Batches(torch.utils.data.Dataset):
         return self._order
 
 
-def _crops(data: CaptionedImages, pictures: Tensor, generator: torch.Generator) -> np.ndarray:
-    """One random square of side `data.crop` from each picture, half of them mirrored: uint8."""
+def crops(
+    data: CaptionedImages, pictures: Int64[Tensor, " B"], generator: torch.Generator
+) -> UInt8[np.ndarray, "B 3 crop crop"]:
+    """One random square of side `data.crop` from each picture; half are mirrored, if `data.flip`.
+
+    64 of 76 pixels and flips, as in the papers' code (Reed et al. 2016; Zhang et al. 2017).
+    """
     side, rows = data.crop, np.asarray(data.images)
     out = np.empty((len(pictures), 3, side, side), np.uint8)
     corner = torch.randint(rows.shape[-1] - side + 1, (len(pictures), 2), generator=generator)

@@ -135,7 +135,8 @@ def cached_photos(
         header = {"descr": "|u1", "fortran_order": False, "shape": (count, 3, side, side)}
         with _written_whole(cached) as file, ThreadPoolExecutor(os.cpu_count()) as pool:
             np.lib.format.write_array_header_1_0(file, header)
-            for start in tqdm(range(0, count, 256), "caching the photos, once", leave=False):
+            starts, few = range(0, count, 256), count <= 256  # these take a second: no bar
+            for start in tqdm(starts, "caching the photos, once", leave=False, disable=few):
                 # memory for a chunk, not for all
                 for photo in pool.map(read, range(start, min(start + 256, count))):
                     file.write(photo.tobytes())

@@ -10,6 +10,7 @@ from PIL import Image
 
 from t2i_utils.data import birds, photographs
 from t2i_utils.data.birds import bird_square, load_birds
+from t2i_utils.data.captioned import wrong_sentences
 
 CLASSES = ["001.Auk", "002.Jay", "003.Wren"]
 LABELS = [1, 3, 2, 2, 1, 3, 1, 3]
@@ -221,6 +222,15 @@ def test_classes_of_the_test_split_are_never_trained_on():
     assert set(classes[splits["seen_test"]].tolist()) <= set(range(200)) - test_classes
     assert torch.equal(torch.cat(list(splits.values())).sort().values, torch.arange(200 * 60))
     assert len(splits["seen_test"]) == 450  # 5 % of 150 classes of 60
+
+
+def test_of_100_000_wrong_pairs_none_shares_its_species(folder):
+    birds = load_birds(folder, size=16, split="published")
+    pictures = birds.splits["train"][torch.arange(100_000) % 4]
+    generator = torch.Generator().manual_seed(0)
+    owners, _ = wrong_sentences(birds, birds.splits["train"], pictures, generator)
+    species = np.array([name(number).split("/")[0] for number in range(1, 9)])
+    assert (species[pictures.numpy()] != species[owners.numpy()]).all()
 
 
 def test_the_class_disjoint_split_is_the_default(folder):

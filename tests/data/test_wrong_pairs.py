@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from t2i_utils.data.blooms import ATTRIBUTES, NAMES, load_blooms, parse
 from t2i_utils.data.captioned import Batches, CaptionedImages, wrong_sentences
 
 
@@ -125,3 +126,16 @@ def test_batches_hold_wrong_pairs_only(mean_of):
         rows, sentence = batch.wrong_embedding.nonzero(as_tuple=True)
         assert len(rows) == 32 * mean_of
         assert_wrong(data, batch.pictures[rows], sentence // 4, sentence % 4)
+
+
+def test_of_100_000_wrong_pairs_of_blooms_none_is_right():
+    data = load_blooms(400, 16)
+    pictures, owners, numbers = drawn(data, 100_000)
+    assert (data.classes[pictures] != data.classes[owners]).all()
+    named = data.named[owners, numbers]
+    assert ((named >= 0) & (named != data.attributes[pictures])).any(1).all()
+    for picture, owner, number in zip(pictures[:2000].tolist(), owners.tolist(), numbers.tolist(),
+                                      strict=False):  # by what the sentence says, read again
+        has = dict(zip(NAMES, data.attributes[picture].tolist(), strict=True))
+        says = parse(data.captions[owner][number])
+        assert any(ATTRIBUTES[k].index(value) != has[k] for k, value in says.items())
