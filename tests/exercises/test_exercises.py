@@ -2,6 +2,7 @@
 answer fails with the hint that is meant for it."""
 
 import math
+import re
 
 import nbformat
 import pytest
@@ -310,14 +311,129 @@ WRONG = {
          "to_train[0].median() / to_train[1].median()", "Python float"),
         ("train.flatten(1)).min(1)", "held_out.flatten(1)).min(1)", "nearest in .train.|not"),
     ],
+    ("03_captions", 1): [
+        ("n * (n - 1)", "n * n", "no pair with itself"),
+        ("sum(n * (n - 1) for n in class_sizes) / (total * (total - 1))",
+         "sum(n * (n - 1) for n in class_sizes) / total**2", "all ordered pairs count"),
+        ("batch_size * (batch_size - 1) * same", "batch_size * (batch_size - 1) * same / 2",
+         "all ordered pairs count"),
+        ("batch_size * (batch_size - 1) * same", "batch_size * same", "all ordered pairs count"),
+        ("batch_size * (batch_size - 1) * same", "same", "all ordered pairs count"),
+        ("    same = ", "    return batch_size * (batch_size - 1) / len(class_sizes)\n    same = ",
+         "no pairs of one class"),
+        ("batch_size * (batch_size - 1) * same", "round(batch_size * (batch_size - 1) * same)",
+         "Python float"),
+        ("batch_size * (batch_size - 1) * same",
+         "batch_size * (batch_size - 1) * (total / len(class_sizes) - 1) / (total - 1)",
+         "classes differ in size"),
+    ],
+    ("03_captions", 2): [
+        (r"\b(left|right)\b", "left|right", "whole words"),
+        (", re.IGNORECASE", "", "capitals do not matter"),
+        ("return not any", "return any", "without sides may be mirrored"),
+        ("not any(", "not all(", "wherever it stands|not at the first"),
+        ("for sentence in sentences", "for sentence in sentences[:1]", "not at the first"),
+        ("for sentence in sentences", "for sentence in sentences[-1:]", "wherever it stands"),
+        (r"\b(left|right)\b", r"\bleft\b", "“right” forbids"),
+        (r"\b(left|right)\b", r"\bright\b", "“left” forbids"),
+        (r"\b(left|right)\b", r"\b(left|right)", "“leftover” and “rightly”"),
+        (r"\b(left|right)\b", r" (left|right)\b", "may begin the sentence"),
+        (r"\b(left|right)\b", r"\b(left|right)[ .,-]", "may end the sentence"),
+        (r"|clockwise", "", "“clockwise” forbids"),
+        (r"|clockwise", r"|\bclockwise", "“anticlockwise”"),
+        ("def may_mirror(sentences):\n"
+         "    words = ' '.join(sentences).lower().split()\n"
+         "    return not any(w in ('left', 'right') or 'clockwise' in w for w in words)",
+         "a full stop after the word"),
+        ("def may_mirror(sentences):\n"
+         "    words = [w.strip('.,') for s in sentences for w in s.lower().split()]\n"
+         "    return not any(w in ('left', 'right') or 'clockwise' in w for w in words)",
+         "brackets and quotes"),
+        ("not any(named.search(sentence) for sentence in sentences)",
+         "[not named.search(sentence) for sentence in sentences]", "return True or False"),
+    ],
+    ("03_captions", 3): [
+        ("names = classes.unique()", "names = torch.arange(len(classes))", "four are trained on"),
+        ("in_test = torch.isin(classes, order[: max(1, round(share * len(names)))])",
+         "in_test = torch.rand(len(classes), generator=generator) < share", "draw classes"),
+        ("names = classes.unique()", "names = classes", "four are trained on"),
+        ("max(1, round(share * len(names)))", "round(share * len(names))", "at least one class"),
+        ("round(share * len(names))", "int(share * len(names))", "rounded"),
+        ("round(share * len(names))", "math.ceil(share * len(names))", "rounded"),
+        ("return (~in_test).nonzero().flatten(), in_test.nonzero().flatten()",
+         "return in_test.nonzero().flatten(), (~in_test).nonzero().flatten()",
+         "train comes first"),
+        ("return (~in_test).nonzero().flatten(), in_test.nonzero().flatten()",
+         "return classes[~in_test], classes[in_test]", "not its class"),
+        ("return (~in_test).nonzero().flatten(), in_test.nonzero().flatten()",
+         "return ~in_test, in_test", "int64 tensors"),
+        ("return (~in_test).nonzero().flatten(), in_test.nonzero().flatten()",
+         "return (~in_test).nonzero(), in_test.nonzero()", "flatten it"),
+        ("return (~in_test).nonzero().flatten(), in_test.nonzero().flatten()",
+         "return [(~in_test).nonzero().flatten(), in_test.nonzero().flatten()]", "a tuple"),
+        ("names[torch.randperm(len(names), generator=generator)]", "names",
+         "as likely as any other"),
+        ("names[torch.randperm(len(names), generator=generator)]",
+         "names.roll(int(torch.randint(6, (), generator=generator)))", "as likely as any other"),
+        ("    order =", "    generator.manual_seed(0)\n    order =", "do not seed it anew"),
+        ("generator=generator", "generator=None", "the one given"),
+    ],
+    ("04_text_encoder", 1): [
+        ("(width - 1) * jump", "(width - 1) * stride",
+         "before the stride changes|distance between"),
+        ("        letters += (width - 1) * jump  # its inputs stand `jump` letters apart\n"
+         "        jump *= stride", "        jump *= stride\n        letters += (width - 1) * jump",
+         "before the stride"),
+        ("letters += (width - 1) * jump", "letters *= width", "do not multiply"),
+        ("letters += (width - 1) * jump", "letters += width * jump", "sees 4 inputs"),
+        ("jump *= stride", "jump += stride - 1", "strides multiply"),
+        ("letters += (width - 1) * jump", "letters += width - 1", "k − 1"),
+        ("return letters, jump", "return letters", "the pair"),
+    ],
+    ("04_text_encoder", 2): [
+        ("-torch.inf", "0.0", "must not win with a 0"),
+        ("same = classes[:, None] == classes[None, :]",
+         "same = torch.eye(len(classes), dtype=torch.bool)", "pairs of one class are no rivals"),
+        ("same = classes[:, None] == classes[None, :]",
+         "same = torch.zeros(len(classes), len(classes), dtype=torch.bool)",
+         "no rival of itself"),
+        ("F.relu(margin + rivals.amax(1) - own)", "(margin + rivals.amax(1) - own)",
+         "never negative"),
+        ("(sentences + pictures).mean()", "(sentences + pictures).mean() / 2", "add the two"),
+        ("(sentences + pictures).mean()", "(sentences + pictures).sum()", "not the sum"),
+        ("(sentences + pictures).mean()", "sentences + pictures", "shape"),
+        ("(sentences + pictures).mean()", "sentences.mean()", "must not win|along row n"),
+        ("rivals.amax(0)", "rivals.amax(1)", "along row n"),
+        ("    compatibility = theta @ phi.T",
+         "    margin = 1.0\n    compatibility = theta @ phi.T", "the margin that was given"),
+        ("    sentences = F.relu(margin + rivals.amax(1) - own)",
+         "    hinges = (F.relu(margin + compatibility - own[:, None])\n"
+         "              + F.relu(margin + compatibility - own[None, :]))\n"
+         "    return hinges[~same].mean()\n"
+         "    sentences = F.relu(margin + rivals.amax(1) - own)", "not the mean of all|not win"),
+    ],
+    ("04_text_encoder", 3): [
+        ("found.any(1)", "found.float().sum(1)", "from 0 to 1|once"),
+        ("found.any(1)", "found.all(1)", "found once"),
+        ("found.any(1).float().mean().item()", "100 * found.any(1).float().mean().item()",
+         "not a percentage"),
+        ("found.any(1).float().mean().item()", "found.any(1).float().mean()", "Python float"),
+        ("topk(k, dim=1)", "topk(k, dim=1, largest=False)", "largest numbers"),
+        ("topk(k, dim=1).indices", "topk(k, dim=0).indices.T", "of each row"),
+        ("picture_classes[best] == sentence_classes[:, None]",
+         "best == torch.arange(len(best))[:, None]", "compare classes|once"),
+        ("if not 1 <= k <= compatibility.shape[1]:", "if k < 1:", "too many"),
+        ("if not 1 <= k <= compatibility.shape[1]:", "if k > compatibility.shape[1]:", "k of 0"),
+        ("topk(k, dim=1)", "topk(compatibility.shape[1], dim=1)", "second and the third"),
+    ],
 }
 
 ALL = [(p.stem, n, *e) for p in NOTEBOOKS for n, e in enumerate(exercises(p), start=1)]
 
 
 def run(*sources):
-    """Run cells in a fresh notebook's names: a check may rely on torch, math and the package."""
-    names = {"torch": torch, "nn": torch.nn, "F": torch.nn.functional, "math": math}
+    """Run cells in a fresh notebook's names: a check may rely on torch, re and the package."""
+    names = {"torch": torch, "nn": torch.nn, "F": torch.nn.functional, "math": math, "re": re}
     names |= {"lesson": lesson, "blooms": blooms}
     for source in sources:
         exec(compile(source, "cell", "exec"), names)  # noqa: S102
