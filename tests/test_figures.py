@@ -126,6 +126,16 @@ def test_compare_puts_models_in_rows_and_sentences_in_columns():
     assert label["a"] > label["one"] > label["two"]
 
 
+def test_ticks_stand_on_the_pictures_that_are_ticked():
+    rows = {"one": torch.zeros(3, 3, 4, 4), "two": torch.ones(3, 3, 4, 4)}
+    ticked = {"one": [False, True, False], "two": [True, False, False]}
+    figure = figures.compare(rows, ["a", "b", "c"], ticked=ticked)
+    places = [axes.get_position() for axes in figure.axes]
+    ticks = [text.get_position() for text in figure.texts if text.get_text() == "✓"]
+    found = [[place.contains(*tick) for place in places].index(True) for tick in ticks]
+    assert found == [1, 3]
+
+
 @pytest.mark.parametrize(
     ("images", "words"),
     [
@@ -399,3 +409,16 @@ def test_bars_are_as_long_as_the_mean_and_show_each_value():
     assert [bar.get_width() for bar in axes.patches] == [1.0, 2.0]
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["full", "broken"]
     assert [list(line.get_xdata()) for line in axes.lines][:2] == [[1.0, 1.0], [1.5, 2.5]]
+
+
+def test_the_plane_shows_every_point_and_each_name_amid_its_own():
+    groups = {"red": torch.tensor([[0.0, 0.0], [1.0, 1.0], [2.0, 5.0]]),
+              "else": torch.ones(4, 2) * 9}  # fmt: skip
+    axes = figures.plane(groups).axes[0]
+    drawn = {tuple(map(tuple, dots.get_offsets().data.tolist())) for dots in axes.collections}
+    assert drawn == {tuple(map(tuple, points.tolist())) for points in groups.values()}
+    assert {text.get_text(): text.get_position() for text in axes.texts} == {
+        "red": (1, 1), "else": (9, 9)}  # fmt: skip
+    assert to_hex(axes.collections[0].get_facecolor()[0]) == to_hex("red")
+    marks = {dots.get_paths()[0].vertices.tobytes() for dots in axes.collections}
+    assert len(marks) == 2, "groups are told apart without colour, too"
