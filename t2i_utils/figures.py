@@ -220,6 +220,15 @@ def compare(
 
 
 # --- curves --------------------------------------------------------------------------------------
+def _axes(height: float, title: str | None, **settings):
+    """A figure of that height, in inches, with one pair of axes and their title."""
+    figure = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained")
+    axes = figure.add_subplot(**settings)
+    if title:
+        axes.set_title(_wrap(title, WIDTH - 2), loc="left", weight="bold", parse_math=False)
+    return figure, axes
+
+
 def _role_of(name: str) -> str | None:
     """The role of a curve by its name: a score's, or what the name ends in."""
     return SCORES.get(name) or next((role for role in ROLES if name.endswith(role)), None)
@@ -254,8 +263,7 @@ def curves(
     Names that end in real, wrong or fake, and s_r, s_w, s_f, have their role's colour. Raises
     ValueError for a name that the history does not hold, values not 1-D, a window below 1.
     """
-    figure = Figure(figsize=(WIDTH, 3.2), dpi=DPI, layout="constrained")
-    axes = figure.add_subplot(xlabel="step")
+    figure, axes = _axes(3.2, title, xlabel="step")
     neutral = 0
     for name in [names] if isinstance(names, str) else names:
         if name not in history:
@@ -282,8 +290,6 @@ def curves(
         axes.set(ylim=(-0.02, 1.02), ylabel="probability, sigmoid(s)")
     elif all(name in SCORES for name in names):
         axes.set(ylabel="score (logit)")
-    if title:
-        axes.set_title(_wrap(title, WIDTH - 2), loc="left", weight="bold", parse_math=False)
     figure.legend(loc="outside right upper", handlelength=2.8)
     return figure
 
@@ -316,8 +322,7 @@ def lines(
     Names that end in real, wrong or fake have their role's colour. Raises ValueError for a curve
     whose length is not that of x.
     """
-    figure = Figure(figsize=(WIDTH, 3.2), dpi=DPI, layout="constrained")
-    axes = figure.add_subplot(xlabel=xlabel, ylabel=ylabel)
+    figure, axes = _axes(3.2, title, xlabel=xlabel, ylabel=ylabel)
     for i, (name, y) in enumerate(curves.items()):
         if y.shape != x.shape:
             raise ValueError(f"{name} has {len(y)} values; expected {len(x)}, one for each x")
@@ -325,8 +330,6 @@ def lines(
         style["linestyle"] = style["linestyle"] if i % 2 == 0 else (0, (6, 3))  # lines may coincide
         axes.plot(x.detach().cpu(), y.detach().cpu(), label=name, **style)
     axes.set(xscale="log" if "x" in log else "linear", yscale="log" if "y" in log else "linear")
-    if title:
-        axes.set_title(_wrap(title, WIDTH - 2), loc="left", weight="bold", parse_math=False)
     figure.legend(loc="outside right upper", handlelength=2.8)
     return figure
 
@@ -392,8 +395,7 @@ def plane(groups: Mapping[str, Float[Tensor, "n 2"]], title: str | None = None) 
 
     Each name stands at the middle (the median) of its group.
     """
-    figure = Figure(figsize=(WIDTH, 5.2), dpi=DPI, layout="constrained")
-    axes = figure.add_subplot(xticks=[], yticks=[])
+    figure, axes = _axes(5.2, title, xticks=[], yticks=[])
     for i, (name, points) in enumerate(groups.items()):
         x, y = points.detach().cpu().T
         colour = name if is_color_like(name) else NEUTRAL[i % len(NEUTRAL)]
@@ -401,8 +403,6 @@ def plane(groups: Mapping[str, Float[Tensor, "n 2"]], title: str | None = None) 
         axes.scatter(x, y, s=22, linewidths=0.4, **style)
         axes.text(x.median(), y.median(), name, weight="bold", ha="center", size=SIZE + 2,
                   path_effects=[withStroke(linewidth=4, foreground="white")])  # fmt: skip
-    if title:
-        axes.set_title(_wrap(title, WIDTH - 2), loc="left", weight="bold", parse_math=False)
     return figure
 
 
@@ -435,8 +435,7 @@ def bars(
 
     reference: where a line is drawn to compare with.
     """
-    figure = Figure(figsize=(WIDTH, 0.6 + 0.36 * len(values)), dpi=DPI, layout="constrained")
-    axes = figure.add_subplot(xlabel=xlabel)
+    figure, axes = _axes(0.6 + 0.36 * len(values), title, xlabel=xlabel)
     for place, found in enumerate(values.values()):
         axes.barh(place, np.mean(found), height=0.62, color="#BBD3E8")
         axes.plot(found, [place] * len(found), "o", color=INK, markersize=4)
@@ -447,8 +446,6 @@ def bars(
     axes.set_xlim(0, 1.12 * max(max(found) for found in values.values()))
     if reference is not None:
         axes.axvline(reference, color=PALE, linewidth=1, linestyle="--")
-    if title:
-        axes.set_title(_wrap(title, WIDTH - 2), loc="left", weight="bold", parse_math=False)
     return figure
 
 

@@ -1,5 +1,7 @@
 """The data sets of the series: Blooms, drawn by the package itself, and real photographs."""
 
+from importlib import import_module
+
 DATA_SETS = ("blooms", "flowers", "birds", "folder")
 
 
@@ -10,20 +12,8 @@ def load(name: str, **options):
     download), `load_birds` (data_dir, size, split) and `load_folder` (data_dir, size, test_share).
     Raises ValueError for any other name.
     """
-    if name == "blooms":
-        from .blooms import load_blooms
-
-        return load_blooms(**options)
-    if name == "flowers":
-        from .flowers import load_flowers
-
-        return load_flowers(**options)
-    if name == "birds":
-        from .birds import load_birds
-
-        return load_birds(**options)
-    if name == "folder":
-        from .folder import load_folder
-
-        return load_folder(**options)
-    raise ValueError(f"unknown data set: found {name!r}, expected one of {', '.join(DATA_SETS)}")
+    if name not in DATA_SETS:
+        known = ", ".join(DATA_SETS)
+        raise ValueError(f"unknown data set: found {name!r}, expected one of {known}")
+    room = import_module(f"{__name__}.{name}")  # of one set only: some are slow to import
+    return getattr(room, f"load_{name}")(**options)
