@@ -2,19 +2,21 @@
 # make test [PROFILE=smoke|gpu]   style, unit tests, every notebook
 # make lab       JupyterLab on notebooks/
 # make refresh [PROFILE=laptop|gpu] [ONLY=07]   re-execute and store outputs
+# make study ONLY=07 [PROFILE=laptop|gpu] [SEEDS=0,1]   run other seeds and settings, store the study
 # make home      rewrite badges, set-up cells and links after a change of the publishing home
 # make kaggle    build the data set with which the notebooks run on Kaggle without internet
 #
 # Each makes .venv first where it is missing or older than the requirements. PYTHON= chooses the
 # Python, CONSTRAINTS= (empty) installs the newest versions in place of the tested ones.
 
-.PHONY: run test lab refresh home kaggle clean
+.PHONY: run test lab refresh study home kaggle clean
 .DEFAULT_GOAL := run
 SHELL := /bin/bash
 
 PROFILE ?=
 ONLY ?=
 PARAMS ?=
+SEEDS ?=
 CONSTRAINTS ?= constraints.txt
 
 # The first Python that is new enough and can make an environment.
@@ -37,6 +39,10 @@ run: $(READY)
 
 refresh: $(READY)
 	@$(BIN)/python tools/series.py refresh --profile "$(PROFILE)" --only "$(ONLY)"
+
+# A run that is in build/studies/ already is not run again; mind that `make clean` removes them.
+study: $(READY)
+	@$(BIN)/python tools/study.py --profile "$(PROFILE)" --only "$(ONLY)" --seeds "$(SEEDS)" $(PARAMS)
 
 home kaggle: $(READY)
 	@$(BIN)/python tools/series.py $@

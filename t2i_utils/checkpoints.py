@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 FORMAT = "t2i_utils checkpoint 1"
+PARTS = "t2i_utils parts 1"
 NETWORKS = ("G", "D", "G_avg")
 OPTIMISERS = ("opt_G", "opt_D")
 
@@ -117,6 +118,33 @@ def load(path: str | Path, players, seed: int | None = None) -> tuple[History, i
     history.steps, history.seconds = int(metadata["step"]), float(metadata["seconds"])
     history.snapshots = rest["snapshots"]
     return history, history.steps
+
+
+def save_parts(path: str | Path, step: int, **parts) -> None:
+    """Write the states of networks and optimisers to `path`, atomically; a run without players."""
+    tensors: dict[str, Tensor] = {}
+    rest = {name: part.state_dict() for name, part in parts.items()}
+    packed = json.dumps(_pack(rest, "parts", tensors))
+    _write(Path(path), tensors, {"format": PARTS, "step": str(step), "rest": packed})
+
+
+def load_parts(path: str | Path, **parts) -> int:
+    """Read what `save_parts` wrote into the same parts; returns the step.
+
+    Raises FileNotFoundError, and CheckpointError for a file of another kind or of other parts.
+    """
+    with _open(path) as file:
+        metadata = file.metadata() or {}
+        if metadata.get("format") != PARTS:
+            raise CheckpointError(
+                f"{path}: found format {metadata.get('format')!r}, expected {PARTS!r}"
+            )
+        states = _unpack(json.loads(metadata["rest"]), file)
+    if states.keys() != parts.keys():
+        raise CheckpointError(f"{path}: found {sorted(states)}, expected {sorted(parts)}")
+    for name, part in parts.items():
+        part.load_state_dict(states[name])
+    return int(metadata["step"])
 
 
 # ---- weights alone ----------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Around a lesson: profile, seeds, a device that works, claims, exercise checks, hosted notebooks.
+"""Around a lesson: profile, seeds, device, claims, records and studies, checks, hosted notebooks.
 
 This room imports torch, numpy and the standard library only: a hosted notebook imports it before
 anything else of the project is installed.
@@ -7,6 +7,7 @@ anything else of the project is installed.
 import hashlib
 import html
 import json
+import math
 import operator
 import os
 import random
@@ -16,7 +17,7 @@ import sys
 import tomllib
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import SupportsIndex, TypeVar
@@ -26,9 +27,12 @@ import torch
 
 PROFILES = ("smoke", "laptop", "gpu")
 CLAIM_MIME = "application/vnd.t2i.claim+json"
+RECORD_MIME = "application/vnd.t2i.record+json"
+STUDY_FORMAT = "t2i study 1"
 ROOT = Path(__file__).resolve().parents[1]  # the checkout, in an editable installation
 
 T = TypeVar("T")
+Plain = int | float | list[int | float] | dict[str, int | float]  # what a record holds
 
 
 # --- seeds ---------------------------------------------------------------------------------------
@@ -90,11 +94,15 @@ def working_device() -> torch.device:
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a notebook asks for: its profile, its device, its random numbers, its claims."""
+    """What a notebook asks for: its profile, device, random numbers, claims and records."""
 
     profile: str
     device: torch.device
     seed: int
+    # name of a record → the execution count of the cell that made it
+    _recorded: dict[str, int | None] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def pick(self, value: T | None, *, smoke: T, laptop: T, gpu: T) -> T:
         """`value` unless it is None, else the profile's."""
@@ -128,19 +136,99 @@ class Lesson:
             }
         )
 
+    def record(self, name: str, value: object) -> None:
+        """Keep what was measured by name in the notebook's outputs, for `make study` to collect.
+
+        `value` is a number, a list of numbers, or a dict of names and numbers; numpy's and torch's
+        will do. The cell carries the tag `study` (see tools/study.py), and so do those that define
+        what it needs. Works in every profile. Raises TypeError for any other value, ValueError for
+        one that is empty or not finite, and for a name that a cell records twice. A cell may be
+        run again: it records anew. Two cells with one name are found by `make study` and a test.
+        """
+        plain = _plain(name, value)
+        turn = getattr(_shell(), "execution_count", None)
+        if name in self._recorded and self._recorded[name] == turn:
+            raise ValueError(
+                f"record {name!r}: recorded twice; expected a name of its own for each value"
+            )
+        self._recorded[name] = turn
+        line = f"recorded: {name} {_in_short(plain)}"
+        _display(
+            {
+                "text/plain": line,
+                "text/html": '<div style="color: #5f6368; font-size: 85%">'
+                f"{html.escape(line)}</div>",
+                # With what the package had loaded: code that may have had a hand in the value.
+                RECORD_MIME: {"name": name, "value": plain, "modules": _loaded()},
+            }
+        )
+
+
+def _plain(name: str, value: object) -> Plain:
+    """A value to record as JSON has it, or the refusal that `Lesson.record` promises."""
+    value = _native(value)
+    if isinstance(value, Mapping | list | tuple) and not value:
+        raise ValueError(f"record {name!r}: found nothing ({value!r}); expected numbers")
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                raise TypeError(f"record {name!r}: found the key {key!r}; expected names (str)")
+        return {key: _number(f"{name!r}, {key!r}", one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_number(f"{name!r}, place {i}", one) for i, one in enumerate(value)]
+    return _number(repr(name), value)
+
+
+def _number(place: str, value: object) -> int | float:
+    value = _native(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(
+            f"record {place}: found {type(value).__name__} {value!r:.60}; expected a number, a "
+            "list of numbers or a dict of names and numbers"
+        )
+    if not math.isfinite(value):
+        raise ValueError(f"record {place}: found {value}; expected a finite number")
+    return value
+
+
+def _native(value: object) -> object:
+    """Python's own number or list in place of numpy's or torch's."""
+    for convert in ("tolist", "item"):
+        if hasattr(value, convert):
+            return getattr(value, convert)()
+    return value
+
+
+def _in_short(plain: Plain) -> str:
+    """A recorded value in a few words, for the reader's eye."""
+    if isinstance(plain, dict):
+        some = [f"{key} {_in_short(one)}" for key, one in list(plain.items())[:3]]
+        return "(" + ", ".join(some) + (f", … {len(plain)} values)" if len(plain) > 3 else ")")
+    if isinstance(plain, list):
+        return f"({len(plain)} numbers, {_in_short(plain[0])} … {_in_short(plain[-1])})"
+    return f"{plain:,}" if isinstance(plain, int) else f"{plain:.4g}"
+
+
+def _loaded() -> list[str]:
+    return sorted(name for name in sys.modules if name.split(".")[0] == "t2i_utils")
+
+
+def _shell() -> object | None:
+    """The shell of the notebook that runs this; None outside a notebook."""
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return None
+    return get_ipython()
+
 
 def _display(bundle: Mapping[str, object]) -> None:
     """Display a bundle of representations in a notebook, print the plain one elsewhere."""
-    try:
-        from IPython import get_ipython
-        from IPython.display import display
-    except ImportError:
-        shell = None
-    else:
-        shell = get_ipython()
-    if shell is None:
+    if _shell() is None:
         print(bundle["text/plain"])
     else:
+        from IPython.display import display
+
         display(dict(bundle), raw=True)
 
 
@@ -177,6 +265,68 @@ def check(condition: object, hint: str) -> None:
     """Check an exercise: AssertionError with the hint unless `condition` holds."""
     if not condition:
         raise AssertionError(hint)
+
+
+# --- studies -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a notebook recorded in several runs: other seeds, other arms, longer training.
+
+    `runs` holds for each run its `parameters`, `seconds`, `records` (name → value) and `claims`.
+    """
+
+    runs: list[dict]
+    profile: str = ""
+    device: str = ""
+
+    def values(self, name: str, /, **parameters: object) -> list:
+        """What the runs recorded by that name; of those runs only that had these parameters.
+
+        `values("accuracy", steps=3000)`: one value a run, in the order of the plan. A parameter
+        that a run left to the profile is None. Empty where no run fits. ValueError for a name that
+        no run recorded, or a parameter that no run has.
+        """
+        if self.runs:
+            _known("record", {name}, [run["records"] for run in self.runs])
+            _known("parameter", set(parameters), [run["parameters"] for run in self.runs])
+        return [
+            run["records"][name]
+            for run in self.runs
+            if name in run["records"]
+            and all(run["parameters"].get(key) == value for key, value in parameters.items())
+        ]
+
+
+def _known(what: str, names: set[str], rows: list[dict]) -> None:
+    there = {name for row in rows for name in row}
+    for name in sorted(names - there):
+        raise ValueError(
+            f"the study has no {what} {name!r}; expected one of {', '.join(sorted(there))}"
+        )
+
+
+def study(number: str | int) -> Study:
+    """The stored study of a notebook, `study("04")`: data/studies/04.json of the checkout.
+
+    Without the file it says so and returns an empty study, whose `values` are all empty: whoever
+    lacks it, or writes the notebook, still sees a figure with the dot of the own run. (A notebook
+    of the series whose study is missing fails a test.) ValueError for a file of another format.
+    """
+    path = ROOT / "data" / "studies" / f"{int(number):02}.json"
+    if not path.is_file():
+        print(
+            f"no stored study {path.stem}: only this run is shown "
+            f"(make study ONLY={path.stem} measures the others)"
+        )
+        return Study([])
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    if stored.get("format") != STUDY_FORMAT:
+        raise ValueError(
+            f"{path.name}: found format {stored.get('format')!r}, expected {STUDY_FORMAT!r}"
+        )
+    return Study(stored["runs"], stored["profile"], stored["device"])
 
 
 # --- folders -------------------------------------------------------------------------------------

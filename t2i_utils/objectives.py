@@ -1,7 +1,8 @@
 """Every loss term of the series, one function each, named as in the papers. Logits everywhere."""
 
+import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 # With a logit s and D = sigmoid(s):  −log D = softplus(−s)  and  −log(1 − D) = softplus(s).
@@ -31,19 +32,70 @@ def generator_loss(s_f: Float[Tensor, " b"]) -> Float[Tensor, ""]:
 def joint_embedding_loss(
     theta: Float[Tensor, "b t"],
     phi: Float[Tensor, "b t"],
-    classes: Int64[Tensor, " b"],
+    rivals: Bool[Tensor, "b b"],
     margin: float = 1.0,
 ) -> Float[Tensor, ""]:
-    """Structured joint embedding: a picture is nearest its own sentence, and the other way round.
+    """Structured joint embedding: a picture is nearer its own sentence than any rival, and back.
 
     Symmetric hinge on the compatibility F(v, t) = θ(v)ᵀφ(t) (Reed et al. 2016, CVPR, equations 2
-    to 5). θ and φ are the picture's and the sentence's vectors; pairs of one class do not compete.
+    to 5, with the mean over rivals in place of the worst). θ and φ are the picture's and the
+    sentence's vectors. `rivals[n, m]`: sentence m competes for picture n, see
+    `CaptionedImages.rivals`; own pairs are no rivals.
     """
     compatibility = theta @ phi.T  # [B, B]: row = picture, column = sentence
     own = compatibility.diagonal()
-    rivals = (classes[:, None] != classes[None, :]).to(compatibility.dtype)
-    sentences = F.relu(margin + compatibility - own[:, None]) * rivals
-    pictures = F.relu(margin + compatibility - own[None, :]) * rivals
-    return (sentences + pictures).sum() / rivals.sum().clamp(min=1)
+    compete = rivals.to(compatibility.dtype)
+    sentences = F.relu(margin + compatibility - own[:, None]) * compete
+    pictures = F.relu(margin + compatibility - own[None, :]) * compete
+    return (sentences + pictures).sum() / compete.sum().clamp(min=1)
 
 
+def contrastive_loss(
+    theta: Float[Tensor, "b t"],
+    phi: Float[Tensor, "b t"],
+    rivals: Bool[Tensor, "b b"],
+    temperature: float = 0.07,
+) -> Float[Tensor, ""]:
+    """−log of the softmax share of the own pair among its rivals, both ways, on cosines.
+
+    The softmax form of the same wish (Radford et al. 2021, figure 3; DAMSM of Xu et al. 2018,
+    equations 10 to 12, has it for classes). `rivals` as in `joint_embedding_loss`: what is neither
+    own nor rival, a sentence of another picture that is true of this one, takes no part.
+    """
+    cosine = F.normalize(theta, dim=1) @ F.normalize(phi, dim=1).T
+    takes_part = rivals | torch.eye(len(rivals), dtype=torch.bool, device=rivals.device)
+    logits = (cosine / temperature).masked_fill(~takes_part, -torch.inf)
+    own = torch.arange(len(logits), device=logits.device)
+    return F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)
+
+
+# Since StackGAN: the terms by which the shipped generator was trained.
+
+
+def relativistic_loss(
+    s_r: Float[Tensor, " b"], s_w: Float[Tensor, " b"], s_f: Float[Tensor, " b"]
+) -> Float[Tensor, ""]:
+    """D's loss by pairs: −E[log sigmoid(s_r − s_f) + log sigmoid(s_r − s_w)].
+
+    A real picture with its sentence shall score above a fake one with it (Jolicoeur-Martineau
+    2019, relativistic pairing) and above itself with a wrong sentence (Reed et al. 2016).
+    """
+    return F.softplus(s_f - s_r).mean() + F.softplus(s_w - s_r).mean()
+
+
+def relativistic_generator_loss(
+    s_r: Float[Tensor, " b"], s_f: Float[Tensor, " b"]
+) -> Float[Tensor, ""]:
+    """G's loss by pairs: −E[log sigmoid(s_f − s_r)] (Jolicoeur-Martineau 2019)."""
+    return F.softplus(s_r - s_f).mean()
+
+
+def gradient_penalty(
+    scores: Float[Tensor, " b"], images: Float[Tensor, "b 3 s s"]
+) -> Float[Tensor, ""]:
+    """E|∇ₓ D(x)|² at the images that the scores are of (R1: Mescheder et al. 2018, equation 9).
+
+    `images` must require gradients; the penalty itself can be differentiated.
+    """
+    (gradient,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
+    return gradient.square().sum((1, 2, 3)).mean()

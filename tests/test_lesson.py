@@ -1,6 +1,7 @@
 """The room around a lesson: profiles, seeds, devices, claims, folders, hosted notebooks."""
 
 import ast
+import json
 import os
 import random
 import subprocess
@@ -232,6 +233,130 @@ def test_check_raises_the_hint():
     lesson.check(True, "unused")
     with pytest.raises(AssertionError, match="^try softplus$"):
         lesson.check(False, "try softplus")
+
+
+# --- records and studies -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "value, plain, words",
+    [
+        (0.8125, 0.8125, "0.8125"),
+        (1200, 1200, "1,200"),
+        (np.float32(0.5), 0.5, "0.5"),
+        (np.int64(3), 3, "3"),
+        (torch.tensor(2.5, requires_grad=True), 2.5, "2.5"),
+        ([1, 2.5, 4], [1, 2.5, 4], "(3 numbers, 1 … 4)"),
+        ((torch.tensor(1.0), 2), [1.0, 2], "(2 numbers, 1 … 2)"),
+        (np.array([0.25, 0.75]), [0.25, 0.75], "(2 numbers, 0.25 … 0.75)"),
+        ({"petals": torch.tensor(0.5), "size": 1}, {"petals": 0.5, "size": 1},
+         "(petals 0.5, size 1)"),
+        (dict(a=1, b=2, c=3, d=4), dict(a=1, b=2, c=3, d=4), "(a 1, b 2, c 3, … 4 values)"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("profile", ["smoke", "laptop"])
+def test_a_record_is_kept_by_name(shown, profile, value, plain, words):
+    a_lesson(profile).record("a < b", value)
+    (bundle,) = shown
+    kept = bundle[lesson.RECORD_MIME]
+    assert (kept["name"], kept["value"]) == ("a < b", plain)
+    assert type(kept["value"]) is type(plain)
+    json.dumps(kept)
+    assert {"t2i_utils", "t2i_utils.lesson"} <= set(kept["modules"])
+    assert bundle["text/plain"] == f"recorded: a < b {words}"
+    assert f"recorded: a &lt; b {words}</div>" in bundle["text/html"]
+
+
+@pytest.mark.parametrize(
+    "value, error, message",
+    [
+        (float("nan"), ValueError, "record 'x': found nan; expected a finite number"),
+        (torch.tensor(torch.inf), ValueError, "record 'x': found inf"),
+        ([1.0, np.nan], ValueError, "record 'x', place 1: found nan"),
+        ({"a": -np.inf}, ValueError, "record 'x', 'a': found -inf"),
+        ([], ValueError, "record 'x': found nothing"),
+        ({}, ValueError, "record 'x': found nothing"),
+        (True, TypeError, "record 'x': found bool True; expected a number, a list"),
+        (np.bool_(True), TypeError, "found bool True"),
+        ("81 %", TypeError, "found str '81 %'"),
+        (None, TypeError, "found NoneType None"),
+        (torch.zeros(2, 2), TypeError, "record 'x', place 0: found list"),
+        ({"a": {"b": 1}}, TypeError, "record 'x', 'a': found dict"),
+        ({3: 1.0}, TypeError, "record 'x': found the key 3; expected names"),
+    ],
+)
+def test_what_is_no_finite_number_is_not_recorded(shown, value, error, message):
+    with pytest.raises(error) as raised:
+        a_lesson().record("x", value)
+    assert message in str(raised.value)
+    assert shown == []
+
+
+def test_a_name_is_recorded_once_but_a_cell_may_be_run_again(shown, monkeypatch):
+    shell = types.SimpleNamespace(execution_count=5)
+    monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+    course = a_lesson()
+    course.record("x", 1)
+    course.record("y", 1)
+    with pytest.raises(ValueError, match="record 'x': recorded twice; expected a name of its own"):
+        course.record("x", 2)
+    shell.execution_count = 6
+    course.record("x", 3)
+    assert [bundle[lesson.RECORD_MIME]["value"] for bundle in shown] == [1, 1, 3]
+    a_lesson().record("x", 4)  # another lesson, another run
+
+
+def test_a_record_outside_a_notebook_is_printed(capsys):
+    course = a_lesson()
+    course.record("accuracy", 0.81)
+    assert capsys.readouterr().out == "recorded: accuracy 0.81\n"
+    with pytest.raises(ValueError, match="recorded twice"):
+        course.record("accuracy", 0.81)
+
+
+@pytest.fixture
+def studies(monkeypatch, tmp_path):
+    """The folder of stored studies of a checkout that has none."""
+    monkeypatch.setattr(lesson, "ROOT", tmp_path)
+    (tmp_path / "data" / "studies").mkdir(parents=True)
+    return tmp_path / "data" / "studies"
+
+
+def a_run(seed, steps, **records):
+    return {
+        "parameters": {"seed": seed, "steps": steps}, "records": records, "claims": [],
+        "seconds": 1.0,
+    }  # fmt: skip
+
+
+def test_a_study_gives_the_values_of_its_runs(studies):
+    runs = [a_run(0, None, right=0.8), a_run(1, None, right=0.7), a_run(0, 3000, right=0.9, more=1)]
+    stored = {"format": lesson.STUDY_FORMAT, "profile": "laptop", "device": "cpu", "runs": runs}
+    (studies / "04.json").write_text(json.dumps(stored))
+    for number in ("04", 4, "4"):
+        found = lesson.study(number)
+        assert (found.profile, found.device, found.runs) == ("laptop", "cpu", runs)
+    assert found.values("right") == [0.8, 0.7, 0.9]
+    assert found.values("right", steps=None) == [0.8, 0.7]
+    assert found.values("right", steps=3000, seed=0) == [0.9]
+    assert found.values("right", steps=12) == []
+    assert found.values("more") == [1]
+    with pytest.raises(ValueError, match="no record 'rihgt'; expected one of more, right"):
+        found.values("rihgt")
+    with pytest.raises(ValueError, match="no parameter 'step'; expected one of seed, steps"):
+        found.values("right", step=3000)
+
+
+def test_a_study_that_is_not_there_is_empty_and_says_how_to_make_it(studies, capsys):
+    found = lesson.study("04")
+    assert "make study ONLY=04" in capsys.readouterr().out
+    assert found.runs == found.values("right", steps=3000) == []
+
+
+def test_a_study_of_another_format_is_refused(studies):
+    (studies / "04.json").write_text('{"format": "t2i study 9"}')
+    with pytest.raises(ValueError, match="04.json: found format 't2i study 9', expected"):
+        lesson.study("04")
 
 
 # --- folders -------------------------------------------------------------------------------------

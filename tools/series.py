@@ -311,8 +311,8 @@ def is_progress_bar(output: nbformat.NotebookNode) -> bool:
     return "application/vnd.jupyter.widget-view+json" in data and bool(re.search(r"\d%\|", words))
 
 
-def stamp(outcome: Outcome, profile: str, notebook: nbformat.NotebookNode) -> dict:
-    """What a stored notebook says of the run that made its outputs."""
+def machine() -> dict:
+    """The device and the versions that this machine runs the series with."""
     import torch
 
     import t2i_utils
@@ -320,13 +320,20 @@ def stamp(outcome: Outcome, profile: str, notebook: nbformat.NotebookNode) -> di
 
     device = working_device()
     return {
-        "profile": profile,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "versions": {
             "python": ".".join(map(str, sys.version_info[:3])),
             "torch": torch.__version__,
             "t2i_utils": t2i_utils.__version__,
         },
+    }
+
+
+def stamp(outcome: Outcome, profile: str, notebook: nbformat.NotebookNode) -> dict:
+    """What a stored notebook says of the run that made its outputs."""
+    return {
+        "profile": profile,
+        **machine(),
         "seconds": round(outcome.seconds, 1),
         "peak_memory_mb": round(outcome.peak_mb),
         "code_hash": code_hash(notebook),
@@ -414,8 +421,9 @@ def kaggle(build: Path = ROOT / "build" / "kaggle") -> None:
     shutil.rmtree(build, ignore_errors=True)
     project = build / home().split("/")[1]
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", ".ipynb_checkpoints")
-    for name in ("t2i_utils", "data/pretrained"):  # not the rest of data/: photographs stay here
-        shutil.copytree(ROOT / name, project / name, ignore=ignored)
+    for name in ("t2i_utils", "data/pretrained", "data/studies"):  # photographs stay here
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, project / name, ignore=ignored)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, project / name)
     needed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

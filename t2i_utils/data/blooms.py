@@ -1,20 +1,18 @@
 """Blooms: flowers drawn from attributes, so that "did it obey the sentence?" is a number.
 
 A flower is a row of attributes (what a sentence can name) and a row of style (what no sentence
-names: position, rotation, shade, the pattern of the background). `render` draws both at any size,
+names: position, rotation, shade, the pattern of the background). `render` draws both at any size;
 `describe` writes sentences about the attributes, and `parse` reads the attributes out of a
-sentence again, so that every sentence can be checked against its picture.
+sentence again (both in `grammar.py`), so that every sentence can be checked against its picture.
 """
 
 import json
 import math
 import os
 import random
-import re
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -22,21 +20,9 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from t2i_utils.data.captioned import CaptionedImages
+from t2i_utils.data.grammar import ATTRIBUTES, NAMES, describe, parse, to_row  # noqa: F401
 from t2i_utils.lesson import cache_dir, seed_for
 
-ATTRIBUTES = {
-    "petal_colour": ("red", "yellow", "purple", "white", "pink", "blue", "orange"),
-    "petal_shape": ("round", "pointed", "narrow", "notched"),
-    "centre_colour": ("yellow", "brown", "green", "white"),
-    "background": ("leaves", "sky", "soil", "stone"),
-    "petal_count": ("four", "five", "six", "eight"),
-    "size": ("small", "large"),
-    "layers": ("single", "double"),
-    "veins": ("no", "yes"),  # the last three are drawn finer than a pixel at 64 × 64
-    "stamens": ("no", "yes"),
-    "rim": ("no", "yes"),
-}
-NAMES = tuple(ATTRIBUTES)
 CLASS_ATTRIBUTES = ("petal_colour", "petal_shape", "centre_colour")
 SENTENCES = 10
 UNSEEN_CLASSES = 20
@@ -108,8 +94,8 @@ def ring(r: Tensor, theta: Tensor, count: Tensor, radius: Tensor, shape: Tensor,
 
 def backdrop(attributes: Tensor, style: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """Background colours [n, 3, S, S]: a base colour under soft waves that differ by picture."""
-    base = BACKGROUND_RGB[attributes[:, NAMES.index("background")]][:, :, None, None]
-    waves = torch.zeros(len(style), y.shape[-2], x.shape[-1])
+    base = BACKGROUND_RGB.to(x.device)[attributes[:, NAMES.index("background")]][:, :, None, None]
+    waves = x.new_zeros(len(style), y.shape[-2], x.shape[-1])
     for i in range(3):
         a, b, phase = (style[:, 8 + 3 * i + j, None, None] for j in range(3))
         waves += torch.sin(x * (a * 10 - 5) + y * (b * 10 - 5) + phase * (2 * math.pi))
@@ -120,11 +106,16 @@ def backdrop(attributes: Tensor, style: Tensor, x: Tensor, y: Tensor) -> Tensor:
 def render(
     attributes: Int64[Tensor, "n a"], style: Float[Tensor, "n k"], size: int
 ) -> UInt8[Tensor, "n 3 size size"]:
-    """Draw flowers: the same attributes and style give the same flower at every `size` (pixels)."""
+    """Draw flowers: the same attributes and style give the same flower at every `size` (pixels).
+
+    Drawn where the attributes and the style are, on a GPU too.
+    """
     parts = [
         draw(a, s, size) for a, s in zip(attributes.split(128), style.split(128), strict=True)
     ]
-    return torch.cat(parts) if parts else torch.empty(0, 3, size, size, dtype=torch.uint8)
+    if not parts:
+        return torch.empty(0, 3, size, size, dtype=torch.uint8, device=style.device)
+    return torch.cat(parts)
 
 
 def draw(attributes: Tensor, style: Tensor, size: int) -> Tensor:
@@ -132,16 +123,17 @@ def draw(attributes: Tensor, style: Tensor, size: int) -> Tensor:
     value = {name: attributes[:, i, None, None] for i, name in enumerate(NAMES)}
     s = [style[:, i, None, None] for i in range(STYLE)]
     pixel = 2.0 / size
-    axis = (torch.arange(size) + 0.5) * pixel - 1
+    device = style.device
+    axis = (torch.arange(size, device=device) + 0.5) * pixel - 1
     x0, y0 = axis[None, None, :], axis[None, :, None]
     picture = backdrop(attributes, style, x0, y0)
 
     x, y = x0 - (s[0] - 0.5) * 0.24, y0 - (s[1] - 0.5) * 0.24
     r, theta = torch.sqrt(x * x + y * y), torch.atan2(y, x) + s[2] * (2 * math.pi)
-    count, shape = COUNTS[value["petal_count"]], value["petal_shape"]
-    radius = RADIUS[value["size"]] * (0.94 + 0.12 * s[3])
+    count, shape = COUNTS.to(device)[value["petal_count"]], value["petal_shape"]
+    radius = RADIUS.to(device)[value["size"]] * (0.94 + 0.12 * s[3])
     jitter = torch.stack([style[:, 4], style[:, 5], style[:, 7]], 1) * 0.10 - 0.05
-    petal = (PETAL_RGB[attributes[:, 0]] + jitter).clamp(0, 1)[:, :, None, None]
+    petal = (PETAL_RGB.to(device)[attributes[:, 0]] + jitter).clamp(0, 1)[:, :, None, None]
 
     def paint(colour: Tensor, share: Tensor) -> None:
         picture.lerp_(colour.expand_as(picture), share[:, None].expand_as(picture))
@@ -160,7 +152,8 @@ def draw(attributes: Tensor, style: Tensor, size: int) -> Tensor:
         rim = line(distance - 0.006, 0.006, pixel) * value["rim"] * present
         paint(1 - (1 - petal) * 0.15, rim)
 
-    centre = CENTRE_RGB[attributes[:, NAMES.index("centre_colour")]][:, :, None, None]
+    centre_colour = attributes[:, NAMES.index("centre_colour")]
+    centre = CENTRE_RGB.to(device)[centre_colour][:, :, None, None]
     disc = 0.27 * radius
     paint(centre * (1.05 - 0.25 * (r / disc).clamp(max=1))[:, None], coverage(disc - r, pixel))
     spoke = (torch.remainder(theta * 12 / (2 * math.pi), 1) - 0.5) * (2 * math.pi / 12) * r
@@ -168,180 +161,6 @@ def draw(attributes: Tensor, style: Tensor, size: int) -> Tensor:
     # A dot smaller than a pixel cannot cover it.
     paint(torch.full_like(petal, 0.12), dots * min(1.0, 0.032 / pixel) * value["stamens"])
     return (picture.clamp_(0, 1) * 255).round_().to(torch.uint8)
-
-
-# ----------------------------------------------------------------------------------- sentences
-
-COLOUR_WORDS = {
-    "red": ("crimson", "scarlet"), "yellow": ("golden", "lemon"), "purple": ("violet", "lilac"),
-    "white": ("ivory", "snowy"), "pink": ("rosy",), "blue": ("azure",), "orange": ("tangerine",),
-    "brown": ("chestnut",), "green": ("lime",),
-}  # fmt: skip
-WORDS = {
-    "petal_shape": {"round": ("rounded", "circular"), "pointed": ("pointy", "spiky"),
-                    "narrow": ("thin", "slender"), "notched": ("heart-shaped", "heart shaped")},
-    "petal_count": {"four": ("4",), "five": ("5",), "six": ("6",), "eight": ("8",)},
-    "size": {"small": ("tiny", "little"), "large": ("big", "huge")},
-    "background": {"leaves": ("foliage", "grass"), "sky": ("skies",), "soil": ("earth", "ground"),
-                   "stone": ("rock", "rocks")},
-}  # fmt: skip
-PLACES = {
-    "leaves": ("among green {}", "in front of {}", "against the {}", "surrounded by green {}"),
-    "sky": ("against a blue {}", "under the {}", "in front of the {}", "before a clear blue {}"),
-    "soil": ("on brown {}", "growing out of the {}", "against dark brown {}", "above the {}"),
-    "stone": ("against grey {}", "in front of the {}", "on a grey {}", "beside the {}"),
-}
-PLURAL_ONLY = {"skies": "against clear blue {}", "rocks": "among grey {}", "grass": "in the {}"}
-FLOWER = ("flower", "flower", "flower", "bloom", "blossom")
-TEMPLATES = (
-    "this {flower} has {features}{place}",
-    "a {flower} with {features}{place}",
-    "the {flower} has {features}{place}",
-    "{place_first}a {flower} with {features}",
-    "there is a {flower} with {features}{place}",
-    "this is a {flower} and it has {features}{place}",
-    "a picture of a {flower} with {features}{place}",
-    "look at this {flower}: it has {features}{place}",
-    "{features} on a {flower}{place}",
-    "the {flower} in the picture has {features}{place}",
-    "a {flower}{place}, with {features}",
-    "{features} make up this {flower}{place}",
-    "we see a {flower}{place}. it has {features}",
-    "a {flower} showing {features}{place}",
-)
-BARE_TEMPLATES = (
-    "a {flower}{place}",
-    "this is a {flower}{place}",
-    "there is a {flower}{place}",
-    "a picture of a {flower}{place}",
-    "{place_first}a {flower}",
-)
-NAMED = {  # how often a sentence names an attribute; people name the colour, seldom the veins
-    "petal_colour": 0.9, "petal_shape": 0.6, "centre_colour": 0.6, "background": 0.5,
-    "petal_count": 0.35, "size": 0.35, "layers": 0.3, "veins": 0.3, "stamens": 0.3, "rim": 0.3,
-}  # fmt: skip
-
-
-def describe(attributes: Mapping[str, str], rng: random.Random) -> tuple[str, dict[str, str]]:
-    """Write one sentence about a flower; return it with the attributes that it names."""
-    named = {k: v for k, v in attributes.items() if v != "no" and rng.random() < NAMED[k]}
-    if not named:
-        named = {"petal_colour": attributes["petal_colour"]}
-
-    def word(kind: str, value: str) -> str:
-        synonyms = COLOUR_WORDS[value] if kind == "colour" else WORDS[kind][value]
-        return value if rng.random() < 0.7 else rng.choice(synonyms)
-
-    adjectives = [word("size", named["size"])] if "size" in named else []
-    features = petal_phrases(named, adjectives, word, rng)
-    if "centre_colour" in named:
-        colour = word("colour", named["centre_colour"])
-        noun = rng.choice(("centre", "center", "middle"))
-        features.append(rng.choice((f"a {colour} {noun}", f"a {noun} that is {colour}")))
-    for detail, phrases in (
-        ("layers", {"single": ("a single row of petals", "one layer of petals"),
-                    "double": ("a double row of petals", "two layers of petals")}),
-        ("veins", {"yes": ("dark veins", "visible veins")}),
-        ("stamens", {"yes": ("dark stamens", "a ring of stamens")}),
-        ("rim", {"yes": ("a pale rim", "pale edges")}),
-    ):  # fmt: skip
-        if detail in named:
-            features.append(rng.choice(phrases[named[detail]]))
-    if len(features) > 1 and rng.random() < 0.5:
-        rng.shuffle(features)
-
-    place = ""
-    if "background" in named:
-        noun = word("background", named["background"])
-        place = PLURAL_ONLY.get(noun, rng.choice(PLACES[named["background"]])).format(noun)
-    sentence = rng.choice(TEMPLATES if features else BARE_TEMPLATES).format(
-        flower=" ".join([*adjectives, rng.choice(FLOWER)]),
-        features=" and ".join(filter(None, [", ".join(features[:-1]), *features[-1:]])),
-        place=f" {place}" if place else "",
-        place_first=f"{place}, " if place else "",
-    )
-    return re.sub(r"\ba (?=[aeiou8])", "an ", sentence), named
-
-
-def petal_phrases(named: Mapping[str, str], adjectives: list[str], word, rng) -> list[str]:
-    """The phrase about the petals; a colour alone may stand before the flower instead."""
-    colour = word("colour", named["petal_colour"]) if "petal_colour" in named else ""
-    shape = word("petal_shape", named["petal_shape"]) if "petal_shape" in named else ""
-    count = word("petal_count", named["petal_count"]) if "petal_count" in named else ""
-    if not (colour or shape or count):
-        return []
-    if colour and rng.random() < (0.25 if shape or count else 0.4):
-        adjectives.append(colour)
-        colour = ""
-        if not (shape or count):
-            return []
-    if (colour or shape) and rng.random() < 0.4:
-        return [f"{count} petals that are {' and '.join(filter(None, [shape, colour]))}".strip()]
-    return [" ".join(filter(None, [count, shape, colour, "petals"]))]
-
-
-def alternatives(kind: Mapping[str, tuple[str, ...]]) -> tuple[str, dict[str, str]]:
-    """A regular expression for every word of a kind, and the value that each word stands for."""
-    meaning = {w: value for value, synonyms in kind.items() for w in (value, *synonyms)}
-    return "|".join(sorted(map(re.escape, meaning), key=len, reverse=True)), meaning
-
-
-COLOUR, COLOUR_OF = alternatives(COLOUR_WORDS)
-CENTRE = r"(?:centres?|centers?|middles?|pistils?|discs?)"
-CENTRE_PATTERNS = [
-    re.compile(rf"\b({COLOUR})(?:\s+coloured|\s+colored)?\s+{CENTRE}\b"),
-    re.compile(rf"\b{CENTRE}\s+(?:that\s+(?:is|are)|which\s+(?:is|are)|is|are|of|in)\s+({COLOUR})\b"),
-    re.compile(rf"\b({COLOUR})\s+(?:in|at)\s+(?:the|its)\s+{CENTRE}\b"),
-]
-LAYERS = re.compile(r"\b(?:(single|one)|(double|two))\s+(?:rows?|layers?)\b")
-DETAILS = {"veins": r"\bvein(?:s|ed)?\b", "stamens": r"\bstamens?\b", "rim": r"\b(?:rim|edge)s?\b"}
-
-
-def parse(sentence: str) -> dict[str, str]:
-    """Read the attributes that a sentence names; the ones it is silent about are left out.
-
-    Each phrase that is understood is taken out, so that "a white flower with a yellow centre
-    against a blue sky" leaves one colour for the petals.
-    """
-    rest, found = " ".join(sentence.lower().split()), {}
-
-    def take(pattern: re.Pattern | str) -> re.Match | None:
-        nonlocal rest
-        match = re.search(pattern, rest)
-        if match:
-            rest = rest[: match.start()] + " " + rest[match.end() :]
-        return match
-
-    places, place_of = alternatives(WORDS["background"])
-    match = take(rf"\b(?:(?:green|blue|brown|grey|gray)\s+)?({places})\b")
-    if match:
-        found["background"] = place_of[match[1]]
-    for pattern in CENTRE_PATTERNS:
-        match = take(pattern)
-        if match and COLOUR_OF[match[1]] in ATTRIBUTES["centre_colour"]:
-            found["centre_colour"] = COLOUR_OF[match[1]]
-            break
-    match = take(LAYERS)
-    if match:
-        found["layers"] = "single" if match[1] else "double"
-    for name, pattern in DETAILS.items():
-        if take(pattern):
-            found[name] = "yes"
-    for name in ("petal_shape", "petal_count", "size"):
-        words, meaning = alternatives(WORDS[name])
-        match = take(rf"\b({words})\b")
-        if match:
-            found[name] = meaning[match[1]]
-    for match in re.finditer(rf"\b({COLOUR})\b", rest):
-        if COLOUR_OF[match[1]] in ATTRIBUTES["petal_colour"]:
-            found["petal_colour"] = COLOUR_OF[match[1]]
-            break
-    return found
-
-
-def to_row(named: Mapping[str, str]) -> list[int]:
-    """Attribute values as numbers, in the order of `ATTRIBUTES`; −1 where nothing is named."""
-    return [ATTRIBUTES[k].index(named[k]) if k in named else -1 for k in NAMES]
 
 
 # -------------------------------------------------------------------------------- the data set
@@ -383,13 +202,18 @@ def draw_attributes(n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]
     return attributes, classes
 
 
-def write_sentences(attributes: Int64[Tensor, "n a"], seed: int) -> tuple[list[list[str]], Tensor]:
-    """Ten sentences for each flower, and what each names [n, 10, A] (−1 where it is silent)."""
+def write_sentences(
+    attributes: Int64[Tensor, "n a"], seed: int, grammar: str = "training"
+) -> tuple[list[list[str]], Int64[Tensor, "n 10 a"]]:
+    """Ten sentences for each flower, and what each names [n, 10, A] (−1 where it is silent).
+
+    Raises ValueError where `grammar` is not one of `grammar.GRAMMARS`.
+    """
     rng = random.Random(seed)
     sentences, named = [], []
     for row in attributes.tolist():
         values = {k: ATTRIBUTES[k][v] for k, v in zip(NAMES, row, strict=True)}
-        pairs = [describe(values, rng) for _ in range(SENTENCES)]
+        pairs = [describe(values, rng, grammar) for _ in range(SENTENCES)]
         sentences.append([sentence for sentence, _ in pairs])
         named.append([to_row(what) for _, what in pairs])
     return sentences, torch.tensor(named, dtype=torch.int64).view(-1, SENTENCES, len(NAMES))

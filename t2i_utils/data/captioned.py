@@ -132,6 +132,19 @@ class CaptionedImages:
         named = self.named[sentence_owner, sentence_number]
         return ((named == self.attributes[pictures]) | (named < 0)).all(1)
 
+    def rivals(
+        self, pictures: Int64[Tensor, " B"], sentence_number: Int64[Tensor, " B"]
+    ) -> Bool[Tensor, "B B"]:
+        """Which of a batch's sentences compete for which of its pictures: those that are not true.
+
+        Row n is picture n, column m the sentence of picture m. The rule of the wrong pairs
+        (`is_true`): a sentence that is true of a picture is never its rival, whosever it is.
+        """
+        n = len(pictures)
+        true = self.is_true(pictures.repeat_interleave(n), pictures.repeat(n),
+                            sentence_number.repeat(n))
+        return ~true.view(n, n)
+
 
 @dataclass(eq=False)
 class Batch:
@@ -150,6 +163,7 @@ class Batch:
     sentences: Int64[Tensor, " B"] | None = None
     wrong_pictures: Int64[Tensor, " B"] | None = None
     wrong_sentences: Int64[Tensor, " B"] | None = None
+    rivals: Bool[Tensor, "B B"] | None = None  # see CaptionedImages.rivals, of the right sentences
     attributes: Int64[Tensor, "B A"] | None = None
 
     def to(self, device, memory_format: torch.memory_format = torch.contiguous_format) -> "Batch":
@@ -222,6 +236,7 @@ class Batches(torch.utils.data.Dataset):
             sentences=sentences[:, 0],
             wrong_pictures=owners,
             wrong_sentences=wrong[:, 0],
+            rivals=data.rivals(pictures, sentences[:, 0]),
             attributes=attributes,
         )
 

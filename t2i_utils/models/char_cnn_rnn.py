@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from t2i_utils.checkpoints import load_weights, read_card
 from t2i_utils.lesson import pretrained
+from t2i_utils.models.dcgan import discriminator_trunk
 
 # The published alphabet holds "-" twice; the later place wins, so the earlier one is never used.
 ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789-,;.!?:'\"/\\|_@#$%^&*~`+-=<>()[]{} "
@@ -108,6 +109,46 @@ class CharCNNRNN(nn.Module):
         rows = [self(part.to(device)) for part in places.split(256)]
         self.train(training)
         return torch.cat(rows)
+
+
+class PictureEncoder(nn.Module):
+    """θ(v): the picture's side of the joint embedding, strided convolutions and a linear map.
+
+    Smaller pictures are enlarged to `side`, at which the finest details can be seen. θ(v)ᵀφ(t) is
+    the compatibility: the largest of a row or a column is what fits best.
+    """
+
+    def __init__(self, embed_dim: int = 256, width: int = 24, side: int = 128):
+        super().__init__()
+        self.side = side
+        self.trunk = nn.Sequential(discriminator_trunk(width, side), nn.Flatten())  # 4 × 4 map
+        self.project = nn.Linear(width * side // 8 * 4 * 4, embed_dim)
+        self.metric = nn.Linear(embed_dim, embed_dim, bias=False)  # undoes φ's change of spread
+        nn.init.eye_(self.metric.weight)
+
+    def forward(self, images: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b t"]:
+        if images.shape[-1] != self.side:
+            images = F.interpolate(images, (self.side, self.side), mode="bilinear", antialias=True)
+        return self.metric(F.normalize(self.project(self.trunk(images)), dim=1))
+
+
+@torch.no_grad()
+def spread_out(
+    phi: Float[Tensor, "n t"], least: float = 0.01
+) -> tuple[Float[Tensor, " t"], Float[Tensor, "t t"], Float[Tensor, "t t"]]:
+    """What brings φ to mean 0 and every direction that carries something to spread 1.
+
+    Returns the mean μ [T], a matrix A and its inverse, so that rows (φ − μ)·A have a covariance of
+    1 along φ's principal directions; directions with less than `least` of the mean variance keep
+    to less. For any θ, (θ A⁻¹)·((φ − μ) A) = θ·(φ − μ), A being symmetric: whitening by the
+    principal axes and back (Kessy et al. 2018, "ZCA").
+    """
+    mean = phi.double().mean(0)
+    variance, directions = torch.linalg.eigh((phi.double() - mean).T.cov(correction=0))
+    scale = (variance.clamp(min=0) + least * variance.mean()).rsqrt()
+    spread = (directions * scale) @ directions.T
+    back = (directions / scale) @ directions.T
+    return mean.to(phi.dtype), spread.to(phi.dtype), back.to(phi.dtype)
 
 
 def load_text_encoder(name: str = "char_cnn_rnn_blooms.safetensors") -> CharCNNRNN:

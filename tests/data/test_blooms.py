@@ -1,43 +1,38 @@
-"""Blooms: the same flower at every size, and sentences that say nothing but the truth."""
+"""Blooms: the same flower at every size, splits that keep classes apart, a cache that is whole."""
 
 import importlib.util
 import random
-import re
 
 import numpy as np
 import pytest
 import torch
 
-from t2i_utils.data import blooms
+from t2i_utils.data import blooms, grammar
 from t2i_utils.data.blooms import (
     ATTRIBUTES,
-    BARE_TEMPLATES,
     CLASS_ATTRIBUTES,
-    COLOUR_WORDS,
     NAMES,
-    TEMPLATES,
-    WORDS,
     all_classes,
     draw_attributes,
     draw_style,
     load_blooms,
-    parse,
     render,
     to_row,
     unseen_classes,
 )
-from t2i_utils.models.char_cnn_rnn import ALPHABET, LENGTH
+from t2i_utils.data.grammar import GRAMMARS
 
 
-def unchecked():
+def unchecked(module):
     """The same source without checks of annotations, which make a sentence a hundredfold slower."""
-    spec = importlib.util.spec_from_file_location("unchecked_blooms", blooms.__file__)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    spec = importlib.util.spec_from_file_location("unchecked", module.__file__)
+    copy = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(copy)
+    return copy
 
 
-plain = unchecked()  # where thousands of sentences are written or parsed
+plain, sentences = unchecked(blooms), unchecked(grammar)  # where thousands of sentences are written
+plain.describe = sentences.describe
 
 
 def some_flowers(n, seed=0):
@@ -54,18 +49,6 @@ def unit(images):
 def data():
     """1,200 small flowers with 12,000 sentences."""
     return plain.load_blooms(1200, 16)
-
-
-@pytest.fixture(scope="module")
-def sentences(data):
-    """Every sentence, what the grammar says it named, and what its picture has."""
-    return [
-        (sentence, row, has)
-        for texts, rows, has in zip(
-            data.captions, data.named.tolist(), data.attributes.tolist(), strict=True
-        )
-        for sentence, row in zip(texts, rows, strict=True)
-    ]
 
 
 @pytest.fixture
@@ -133,135 +116,34 @@ def test_the_same_seed_draws_the_same(tmp_path, monkeypatch):
     assert first.captions != other.captions
 
 
-# ---- sentences --------------------------------------------------------------------------------
+# ---- sentences (the grammar itself: test_grammar.py) ------------------------------------------
 
 
-def assert_true(sentence, named, has):
-    """The parser reads what the grammar named, and all of it is true of the picture."""
-    read = to_row(plain.parse(sentence))
-    assert read == named, f"{sentence!r}: parsed {read}, the grammar named {named}"
-    assert all(b in (-1, a) for a, b in zip(has, read, strict=True)), f"{sentence!r} is not of it"
+def test_every_sentence_of_the_data_set_is_parsed_and_true(data):
+    rows = zip(data.captions, data.named.tolist(), data.attributes.tolist(), strict=True)
+    for texts, named, has in rows:
+        assert len(texts) == 10
+        assert [to_row(sentences.parse(text)) for text in texts] == named
+        for row in named:
+            assert max(row) >= 0 and all(b in (-1, a) for a, b in zip(has, row, strict=True))
 
 
-def test_every_sentence_is_parsed_and_true(sentences):
-    assert len(sentences) >= 10_000
-    for sentence, named, has in sentences:
-        assert_true(sentence, named, has)
-        assert max(named) >= 0, f"{sentence!r} names nothing"
+@pytest.mark.parametrize("name", GRAMMARS)
+def test_sentences_of_every_grammar_are_written_for_pictures(name):
+    attributes = some_flowers(20)[0]
+    texts, named = plain.write_sentences(attributes, 3, name)
+    assert [len(ten) for ten in texts] == [10] * 20 and named.shape == (20, 10, len(NAMES))
+    for ten, rows in zip(texts, named.tolist(), strict=True):
+        assert [to_row(sentences.parse(text)) for text in ten] == rows
+    assert ((named == -1) | (named == attributes[:, None])).all()
+    assert texts == plain.write_sentences(attributes, 3, name)[0]
+    default = plain.write_sentences(attributes, 3)[0]
+    assert (texts == default) == (name == "training")
 
 
-@pytest.mark.parametrize(("sentence", "named"), [
-    ("a red flower", {"petal_colour": "blue"}),
-    ("a red flower", {"petal_colour": "red", "background": "sky"}),
-    ("a red flower under the sky", {"petal_colour": "red"}),
-])
-def test_an_untrue_sentence_is_caught(sentence, named):
-    with pytest.raises(AssertionError, match="the grammar named"):
-        assert_true(sentence, to_row(named), to_row(named))
-
-
-def test_any_subset_of_attributes_is_named(sentences):
-    for column, name in enumerate(NAMES):
-        shown = [row[column] for _, row, has in sentences if ATTRIBUTES[name][has[column]] != "no"]
-        share = sum(value >= 0 for value in shown) / len(shown)
-        assert 0.2 < share < 0.95, f"{name} is named in {share:.0%} of the sentences"
-    counts = {sum(value >= 0 for value in row) for _, row, _ in sentences}
-    assert counts >= set(range(1, 8))
-
-
-def test_an_absent_detail_is_never_named(sentences):
-    for name in ("veins", "stamens", "rim"):
-        column = NAMES.index(name)
-        assert {row[column] for _, row, _ in sentences} == {-1, ATTRIBUTES[name].index("yes")}
-
-
-def test_every_synonym_is_used(sentences):
-    used = {(name, value): set() for name in NAMES for value in ATTRIBUTES[name]}
-    for sentence, row, _ in sentences:
-        words = set(re.findall(r"[\w-]+", sentence)) | {
-            pair for pair in ("heart shaped",) if pair in sentence
-        }
-        for name, value in zip(NAMES, row, strict=True):
-            if value >= 0:
-                used[name, ATTRIBUTES[name][value]] |= words
-    for name, words in [*WORDS.items(), ("petal_colour", COLOUR_WORDS),
-                        ("centre_colour", COLOUR_WORDS)]:  # fmt: skip
-        for value in ATTRIBUTES[name]:
-            missing = {value, *words[value]} - used[name, value]
-            assert not missing, f"{name} {value} is never called {missing}"
-
-
-def test_every_template_is_used():
-    class Noting(random.Random):
-        noted = set()
-
-        def choice(self, options):
-            chosen = super().choice(options)
-            self.noted.add(chosen)
-            return chosen
-
-    rng, attributes = Noting(0), some_flowers(100)[0]
-    for row in attributes.tolist():
-        values = {k: ATTRIBUTES[k][v] for k, v in zip(NAMES, row, strict=True)}
-        for _ in range(10):
-            plain.describe(values, rng)
-    assert len(set(TEMPLATES)) >= 12
-    assert rng.noted >= {*TEMPLATES, *BARE_TEMPLATES}
-    assert rng.noted >= {place for places in blooms.PLACES.values() for place in places}
-
-
-def assert_readable(sentence):
-    """The encoder can read all of it, as it is."""
-    assert sentence == sentence.lower() and sentence == sentence.strip()
-    assert len(sentence) <= LENGTH, f"{len(sentence)} characters: {sentence!r}"
-    assert set(sentence) <= set(ALPHABET)
-    assert "  " not in sentence and " ," not in sentence
-    assert not re.search(r"\ba [aeiou8]|\ban [^aeiou8]", sentence), sentence
-
-
-def test_the_encoder_can_read_every_sentence(sentences):
-    for sentence, _, _ in sentences:
-        assert_readable(sentence)
-
-
-def test_even_the_longest_sentence_fits(monkeypatch):
-    """Sentences that name everything are rare; here all do."""
-    monkeypatch.setattr(plain, "NAMED", dict.fromkeys(NAMES, 1.0))
-    rng = random.Random(0)
-    for _ in range(3000):
-        values = {k: rng.choice([v for v in ATTRIBUTES[k] if v != "no"]) for k in NAMES}
-        sentence, named = plain.describe(values, rng)
-        assert named == values
-        assert_readable(sentence)
-        assert plain.parse(sentence) == values, sentence
-
-
-HUMAN = {
-    "this flower has petals that are yellow with a brown center":
-        {"petal_colour": "yellow", "centre_colour": "brown"},
-    "This flower has Purple petals and a white pistil.":
-        {"petal_colour": "purple", "centre_colour": "white"},
-    "the petals are pink and pointed, the middle is yellow":
-        {"petal_colour": "pink", "petal_shape": "pointed", "centre_colour": "yellow"},
-    "this flower has five large blue petals surrounded by green leaves":
-        {"petal_count": "five", "size": "large", "petal_colour": "blue", "background": "leaves"},
-    "a small white flower with yellow in the centre":
-        {"size": "small", "petal_colour": "white", "centre_colour": "yellow"},
-    "a flower with orange petals in two layers and dark stamens":
-        {"petal_colour": "orange", "layers": "double", "stamens": "yes"},
-    "a white flower with a yellow centre against a blue sky":
-        {"petal_colour": "white", "centre_colour": "yellow", "background": "sky"},
-    "a  red\nflower": {"petal_colour": "red"},
-    "the veined petals have yellow edges": {"petal_colour": "yellow", "veins": "yes", "rim": "yes"},
-    "it is very pretty": {},
-    "a reddish, infrared, greenish flower": {},
-    "": {},
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("sentence", HUMAN)
-def test_the_parser_reads_what_people_write(sentence):
-    assert parse(sentence) == HUMAN[sentence]
+def test_sentences_of_an_unknown_grammar_are_an_error():
+    with pytest.raises(ValueError, match="'held-out' found.*training, held_out, synonyms"):
+        blooms.write_sentences(some_flowers(1)[0], 0, "held-out")
 
 
 # ---- classes and splits -----------------------------------------------------------------------

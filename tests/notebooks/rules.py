@@ -6,13 +6,16 @@ A rule takes a notebook as nbformat reads it, and raises AssertionError naming w
 
 import ast
 import difflib
+import json
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
+import study
+
 import series
-from t2i_utils.lesson import ROOT, badges, setup_cell
+from t2i_utils.lesson import ROOT, STUDY_FORMAT, badges, setup_cell
 
 EXERCISE = ("exercise", "solution", "check")
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -128,6 +131,67 @@ def _skeleton(definition: ast.AST) -> str:
         if isinstance(node, DEFINITIONS) and ast.get_docstring(node) is not None:
             node.body = node.body[1:] or [ast.Pass()]
     return ast.unparse(tree)
+
+
+# --- studies -------------------------------------------------------------------------------------
+
+
+def what_records_is_part_of_the_study(notebook):
+    for number, cell in enumerate(notebook.cells):
+        for call in _calls(cell, "record"):
+            # Two arguments, a name and a value: an event of torch.cuda is recorded without.
+            if len(call.args) + len(call.keywords) >= 2:
+                assert "study" in tags(cell), (
+                    f"cell {number} records and is not tagged `study`: an edit of what it measures "
+                    "would not be noticed"
+                )
+    try:
+        study.records(notebook)
+    except ValueError as error:
+        raise AssertionError(str(error)) from None
+
+
+def studies_that_it_reads_are_stored(notebook, folder: Path = ROOT / "data" / "studies"):
+    for number, cell in enumerate(notebook.cells):
+        for call in _calls(cell, "study"):
+            word = getattr(call.args[0], "value", None) if call.args else None
+            assert word is not None, f"cell {number}: {ast.unparse(call)} names no notebook"
+            name = f"{int(word):02}"
+            assert (folder / f"{name}.json").is_file(), (
+                f"cell {number} reads the study of {name}, and there is no "
+                f"data/studies/{name}.json: run make study ONLY={name}"
+            )
+
+
+def its_study_is_of_this_code(notebook, name, folder: Path = ROOT / "data" / "studies"):
+    path = folder / f"{name[:2]}.json"
+    if not path.is_file():
+        return
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    again = f"run make study ONLY={name[:2]}"
+    assert stored["format"] == STUDY_FORMAT, f"{path.name} has the format {stored['format']!r}"
+    assert stored["notebook"] == name, f"{path.name} is a study of {stored['notebook']}"
+    assert stored["profile"] in ("laptop", "gpu"), f"a study of a {stored['profile']} run"
+    assert stored["study_hash"] == study.study_hash(notebook), (
+        f"the cells that train or measure were edited after the study was made: {again}"
+    )
+    try:
+        plan = list(study.planned(notebook, name))
+    except series.Refusal as refusal:
+        raise AssertionError(str(refusal)) from None
+    ran = [study.key(run["parameters"]) for run in stored["runs"]]
+    assert ran == plan, (
+        f"the {len(ran)} runs of {path.name} are not the {len(plan)} of its plan: {again}"
+    )
+
+
+def _calls(cell, method: str) -> Iterator[ast.Call]:
+    """The calls of anything's method of that name in a code cell."""
+    if cell.cell_type == "code":
+        for node in ast.walk(ast.parse(cell.source)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                if node.func.attr == method:
+                    yield node
 
 
 # --- what is stored ------------------------------------------------------------------------------

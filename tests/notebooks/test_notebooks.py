@@ -7,10 +7,11 @@ import json
 import nbformat
 import pytest
 import rules
+import study
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 import series
-from t2i_utils.lesson import ROOT, badges, setup_cell
+from t2i_utils.lesson import RECORD_MIME, ROOT, STUDY_FORMAT, badges, setup_cell
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PIXEL = (
@@ -41,6 +42,20 @@ def test_it_is_built_as_all_are(path):
 @every_notebook
 def test_taught_code_is_package_code(path):
     rules.taught_code_is_package_code(series.read(path))
+
+
+@every_notebook
+def test_its_study_is_of_this_code(path):
+    notebook = series.read(path)
+    rules.what_records_is_part_of_the_study(notebook)
+    rules.studies_that_it_reads_are_stored(notebook)
+    rules.its_study_is_of_this_code(notebook, path.stem)
+
+
+def test_every_stored_study_is_of_a_notebook():
+    there = {path.stem[:2] for path in NOTEBOOKS}
+    for path in (ROOT / "data" / "studies").glob("*.json"):
+        assert path.stem in there, f"data/studies/{path.name} is of no notebook"
 
 
 @every_notebook
@@ -110,19 +125,27 @@ def claim(held):
     return new_output("display_data", bundle)
 
 
+def record(name, value):
+    bundle = {RECORD_MIME: {"name": name, "value": value, "modules": []}, "text/plain": name}
+    return new_output("display_data", bundle)
+
+
 @pytest.fixture
 def good():
     """A notebook that keeps every rule."""
     shown = code("show()")
     shown.outputs = [picture(), claim(True), new_output("stream", text="mean 3.1\n")]
+    measures = code('course.record("right", 0.5)\nlesson.study("07")', "study")
+    measures.outputs = [record("right", 0.5)]
     notebook = new_notebook(
         cells=[
             new_markdown_cell("# A title\n![a diagram](x.png)"),
             new_markdown_cell(badges("07_gan_cls"), metadata={"tags": ["badges"]}),
             code(setup_cell(), "setup"),
-            code('profile = "auto"\nsteps = None\nrate = -2e-4', "parameters"),
+            code('profile = "auto"\nseed = 0\nsteps = None\nrate = -2e-4', "parameters"),
             code("def double(x: int) -> int:\n    return 2 * x", "taught"),
             shown,
+            measures,
             *exercise("one"),
             *exercise("two"),
             *exercise("three"),
@@ -148,13 +171,34 @@ def package(tmp_path):
     return tmp_path / "t2i_utils"
 
 
-def test_a_good_notebook_keeps_every_rule(good, package, tmp_path):
+@pytest.fixture
+def studies(good, tmp_path, monkeypatch):
+    """A folder with the study of the good notebook."""
+    monkeypatch.setitem(study.PLANS, "07", [{"seed": 0}, {"seed": 1, "steps": 9}])
+    stored = {
+        "format": STUDY_FORMAT,
+        "notebook": "07_gan_cls",
+        "profile": "laptop",
+        "study_hash": study.study_hash(good),
+        "runs": [
+            {"parameters": study.settings(good, changes), "records": {"right": 0.5}}
+            for changes in study.PLANS["07"]
+        ],
+    }
+    study.write(tmp_path / "studies" / "07.json", stored)
+    return tmp_path / "studies"
+
+
+def test_a_good_notebook_keeps_every_rule(good, package, studies, tmp_path):
     nbformat.validate(good)
     rules.has_its_badges(good, "07_gan_cls")
     rules.has_the_set_up_cell(good)
     rules.has_one_parameters_cell(good)
     rules.exercises_are_three_neighbours(good)
     rules.taught_code_is_package_code(good, package)
+    rules.what_records_is_part_of_the_study(good)
+    rules.studies_that_it_reads_are_stored(good, studies)
+    rules.its_study_is_of_this_code(good, "07_gan_cls", studies)
     rules.ran_through_without_an_error(good)
     rules.stamp_is_of_this_code(good)
     rules.claims_held(good)
@@ -257,6 +301,21 @@ def badge_rule(notebook):
         (rules.exercises_are_three_neighbours, unset("solution", "cellView"), "in Colab"),
         (rules.exercises_are_three_neighbours, unset("solution", "jupyter"), "in JupyterLab"),
         (rules.exercises_are_three_neighbours, replace("check", ', "one"', ""), "without a hint"),
+        (
+            rules.what_records_is_part_of_the_study,
+            set_source("taught", "course.record('n', value=3)"),
+            "cell 4 records and is not tagged `study`",
+        ),
+        (
+            rules.what_records_is_part_of_the_study,
+            lambda n: cell_of(n, "study").metadata.pop("tags"),
+            "cell 6 records and is not tagged `study`",
+        ),
+        (
+            rules.what_records_is_part_of_the_study,
+            add_output(record("right", 0.25)),
+            "In [1] records 'right', as In [1] did before",
+        ),
         (rules.ran_through_without_an_error, lambda n: shown_in(n).update(execution_count=None),
          "cell 5 was not executed"),
         (rules.ran_through_without_an_error,
@@ -304,6 +363,69 @@ def test_a_broken_rule_is_noticed(good, rule, edit, message):
     with pytest.raises(AssertionError) as raised:
         rule(good)
     assert message in str(raised.value)
+
+
+EDITED = "the cells that train or measure were edited after the study was made"
+
+
+@pytest.mark.parametrize(
+    "edit, message",
+    [
+        (replace("study", "0.5", "0.25"), f"{EDITED}: run make study ONLY=07"),
+        (replace("parameters", "-2e-4", "-1e-4"), EDITED),
+        (drop("study"), EDITED),
+        (lambda n: n.cells.append(code("1", "study")), EDITED),
+        (lambda n: cell_of(n, "taught").metadata["tags"].append("study"), EDITED),
+    ],
+)
+def test_an_edit_of_what_was_studied_is_noticed(good, studies, edit, message):
+    edit(good)
+    with pytest.raises(AssertionError) as raised:
+        rules.its_study_is_of_this_code(good, "07_gan_cls", studies)
+    assert message in str(raised.value)
+
+
+def test_words_figures_and_exercises_may_change_beside_a_study(good, studies):
+    good.cells.insert(0, new_markdown_cell("more words"))
+    shown_in(good).source += "\nshow(again=True)"
+    set_source("solution", "#@title Solution\ndef one():\n    return True")(good)
+    good.cells.append(code("seed = 1", "injected-parameters"))
+    rules.its_study_is_of_this_code(good, "07_gan_cls", studies)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda s: s.update(format="t2i study 0"), "has the format 't2i study 0'"),
+        (lambda s: s.update(notebook="07_other"), "07.json is a study of 07_other"),
+        (lambda s: s.update(profile="smoke"), "a study of a smoke run"),
+        (lambda s: s["runs"].pop(), "the 1 runs of 07.json are not the 2 of its plan"),
+        (lambda s: s["runs"][0]["parameters"].update(seed=5), "run make study ONLY=07"),
+        (lambda s: study.PLANS.pop("07"), "no plan in tools/study.py"),
+    ],
+)
+def test_a_study_that_is_not_its_plan_is_noticed(good, studies, change, message):
+    stored = json.loads((studies / "07.json").read_text())
+    change(stored)
+    study.write(studies / "07.json", stored)
+    with pytest.raises(AssertionError) as raised:
+        rules.its_study_is_of_this_code(good, "07_gan_cls", studies)
+    assert message in str(raised.value)
+
+
+def test_a_study_that_is_read_and_not_there_is_noticed(good, studies):
+    (studies / "07.json").unlink()
+    rules.its_study_is_of_this_code(good, "07_gan_cls", studies)  # none is stored, none disagrees
+    with pytest.raises(AssertionError, match="cell 6 reads the study of 07.*ONLY=07"):
+        rules.studies_that_it_reads_are_stored(good, studies)
+    set_source("study", "lesson.study(number)")(good)
+    with pytest.raises(AssertionError, match="names no notebook"):
+        rules.studies_that_it_reads_are_stored(good, studies)
+
+
+def test_a_clock_of_the_gpu_is_no_record(good):
+    set_source("taught", "torch.cuda.Event().record()\nstart.record(stream)")(good)
+    rules.what_records_is_part_of_the_study(good)
 
 
 def test_outputs_do_not_change_the_hash(good):
