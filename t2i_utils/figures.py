@@ -449,6 +449,67 @@ def bars(
     return figure
 
 
+ENDS = {"floor": (0, (4, 2)), "ceiling": (0, (1.5, 1.5))}  # two dashes: told apart in grey, too
+
+
+@rc_context(STYLE)
+def spread(
+    stored: Mapping[str, Sequence[float]],
+    own: Mapping[str, float] | None = None,
+    *,
+    floor: float | Mapping[str, float] | None = None,
+    ceiling: float | Mapping[str, float] | None = None,
+    xlabel: str = "",
+    title: str | None = None,
+) -> Figure:
+    """One row a label: open circles are the values of several seeds, a diamond is the own run.
+
+    A thin line joins the least and the largest of `stored`, of which there may be none. floor,
+    ceiling: a dashed line with its word, or ticks in the rows that they name. NaN is not drawn.
+    Raises ValueError for a label that `stored` does not hold.
+    """
+    places, ends = {label: i for i, label in enumerate(stored)}, {"floor": floor, "ceiling": ceiling}
+    for name, values in {"own": own, **ends}.items():
+        for label in values if isinstance(values, Mapping) else ():
+            if label not in places:
+                raise ValueError(f"{name} has {label!r}; stored holds {', '.join(stored)}")
+    labels = [_wrap(label, 3.0) for label in stored]
+    figure, axes = _axes(1.0 + max(0.3, _lines(labels) + 0.12) * len(labels), title, xlabel=xlabel)
+    for label, values in stored.items():
+        if values := [value for value in values if not np.isnan(value)]:
+            y = [places[label]] * len(values)
+            axes.plot([min(values), max(values)], y[:1] * 2, color=PALE, linewidth=0.9)
+            axes.plot(values, y, "o", label="other seeds", markersize=6, markeredgecolor=PALE,
+                      markerfacecolor="white", zorder=3)  # fmt: skip
+    for label, value in (own or {}).items():
+        axes.plot([value], [places[label]], "D", label="this run", color=INK, markersize=8,
+                  markeredgecolor="white", zorder=4)  # fmt: skip
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    axes.grid(False, axis="y")
+    _draw_ends(axes, ends, places)
+    named = {line.get_label(): line for line in axes.lines}
+    handles = [line for name, line in named.items() if not name.startswith("_")]
+    figure.legend(handles=handles, loc="outside right upper", handlelength=2.8)
+    return figure
+
+
+def _draw_ends(axes, ends: Mapping, places: Mapping[str, int]) -> None:
+    """Floor and ceiling: ticks in the rows of their labels, or one line and its word above."""
+    numbers = [end for end in ends.values() if isinstance(end, float | int)]
+    if numbers:  # a band for the words, above the first row
+        axes.set_ylim(top=-1.0)
+    for name, end in ends.items():
+        style = {"color": PALE, "linewidth": 1.2, "linestyle": ENDS[name], "zorder": 2.5}
+        for label, value in end.items() if isinstance(end, Mapping) else ():
+            y = places[label]
+            axes.plot([value, value], [y - 0.36, y + 0.36], label=name, **style)
+        if end in numbers:  # the word stands on the line's outer side, so that two never meet
+            axes.axvline(end, **style)
+            left = end < max(numbers) or len(numbers) == 1 and name == "floor"
+            axes.text(end, -0.56, f" {name} ", ha="right" if left else "left", color=PALE)
+
+
 # --- the one picture of the series ---------------------------------------------------------------
 # part → its boxes (left, bottom, width, height, heading, body), in hundredths of the figure's width
 WHOLE = {

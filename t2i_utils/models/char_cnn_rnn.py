@@ -3,14 +3,17 @@
 import json
 import math
 import warnings
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from t2i_utils.checkpoints import load_weights, read_card
+from t2i_utils.checkpoints import CheckpointError, load_weights, read_card, save_weights
+from t2i_utils.data.grammar import words_of
 from t2i_utils.lesson import pretrained
 from t2i_utils.models.dcgan import discriminator_trunk
 
@@ -151,12 +154,81 @@ def spread_out(
     return mean.to(phi.dtype), spread.to(phi.dtype), back.to(phi.dtype)
 
 
-def load_text_encoder(name: str = "char_cnn_rnn_blooms.safetensors") -> CharCNNRNN:
-    """The shipped text encoder with its weights, on the CPU, frozen and in evaluation mode.
+class SentenceEncoder:
+    """An installed sentence encoder behind the same `encode`; its weights may be a download."""
 
-    Its widths stand in the weights' metadata. Raises FileNotFoundError where the file is missing.
+    def __init__(self, name: str):
+        from sentence_transformers import SentenceTransformer  # not among the requirements
+
+        self.model = SentenceTransformer(name)
+
+    def to(self, device) -> "SentenceEncoder":
+        """Move it to a device, in place; returns itself, as a network does."""
+        self.model.to(device)
+        return self
+
+    def encode(self, sentences: list[str]) -> Float[Tensor, "n t"]:
+        """φ(t) of each sentence."""
+        return self.model.encode(sentences, convert_to_tensor=True)
+
+
+def load_text_encoder(name: str = "shipped") -> CharCNNRNN | SentenceEncoder:
+    """A frozen text encoder: "shipped", a file that notebook 04 kept, or an installed one by name.
+
+    A char-CNN-RNN comes with its weights, on the CPU, in evaluation mode, its widths and its
+    `words`, those it was trained on, read from the file's card. Any other name is taken for one of
+    sentence-transformers. Raises FileNotFoundError where a file is missing, CheckpointError where
+    it is no encoder, ValueError where sentence-transformers is not installed.
     """
-    path = pretrained(name)
-    encoder = CharCNNRNN(**json.loads(read_card(path)["widths"]))
-    load_weights(path, encoder)
-    return encoder.eval().requires_grad_(False)
+    if name == "shipped" or str(name).endswith(".safetensors"):
+        path = pretrained("char_cnn_rnn_blooms.safetensors") if name == "shipped" else Path(name)
+        card = read_card(path)
+        if not {"widths", "words"} <= card.keys():
+            raise CheckpointError(f"{path}: found no widths and words in its card, expected those "
+                                  "of a text encoder, as notebook 04 keeps one")  # fmt: skip
+        encoder = CharCNNRNN(**json.loads(card["widths"]))
+        load_weights(path, encoder)
+        encoder.words = frozenset(json.loads(card["words"]))
+        return encoder.eval().requires_grad_(False)
+    try:
+        return SentenceEncoder(name)
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"encoder {name!r}: expected shipped, a file that ends in .safetensors, or the name of "
+            f"an encoder of sentence-transformers, which is not installed ({error})"
+        ) from error
+
+
+def save_text_encoder(
+    path: str | Path, encoder: CharCNNRNN, captions: list[list[str]], card: Mapping[str, str]
+) -> None:
+    """Keep a text encoder in a file that `load_text_encoder` reads, with the words it has seen."""
+    layers = [layer for layer in encoder.convolutions if isinstance(layer, nn.Conv1d)]
+    widths = {"embed_dim": encoder.embed_dim, "channels": [layer.out_channels for layer in layers],
+              "rnn": encoder.rnn.hidden_size}  # fmt: skip
+    words = sorted({word for own in captions for text in own for word in words_of(text)})
+    about = {"widths": json.dumps(widths), "words": json.dumps(words)}
+    save_weights(path, encoder, dict(card) | about)
+
+
+def warn_of_new_words(
+    encoder: CharCNNRNN | SentenceEncoder, captions: list[list[str]], most: float = 0.05
+) -> float:
+    """The share of the captions' words that the encoder was not trained on; 0 where not known.
+
+    Over `most` it warns, with the commonest of them: what it never read, it has to guess.
+    """
+    known = getattr(encoder, "words", None)
+    if known is None:
+        return 0.0
+    counts = Counter(word for own in captions for text in own for word in words_of(text))
+    new = Counter({word: n for word, n in counts.items() if word not in known})
+    share = new.total() / max(1, counts.total())
+    if share > most:
+        commonest = ", ".join(word for word, _ in new.most_common(8))
+        warnings.warn(
+            f"{share:.0%} of the words of these captions are new to the text encoder, which was "
+            f"trained on {len(known):,} words: {commonest}, …",
+            stacklevel=2,
+        )
+    return share

@@ -89,6 +89,14 @@ def test_a_flower_does_not_depend_on_its_neighbours():
     assert render(attributes[:0], style[:0], 16).shape == (0, 3, 16, 16)
 
 
+@pytest.mark.parametrize("n", [0, 1, 130])
+def test_flowers_are_drawn_on_the_device_of_their_attributes(n):
+    """On "meta" nothing is computed: an intermediate on the CPU, or a wait for one, would raise."""
+    attributes, style = (x.to("meta") for x in some_flowers(n))
+    images = render(attributes, style, 16)
+    assert images.is_meta and images.shape == (n, 3, 16, 16) and images.dtype == torch.uint8
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_attribute_is_seen_in_the_picture(name):
     """At 256 pixels: changing one attribute, and nothing else, changes every picture."""

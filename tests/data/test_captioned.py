@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from t2i_utils.data.blooms import load_blooms
 from t2i_utils.data.captioned import Batches, CaptionedImages, to_bytes, to_unit
 
 
@@ -108,6 +109,61 @@ def test_without_attributes_a_sentence_of_the_class_may_be_true():
     data = some_data()
     true = data.is_true(torch.tensor([0, 0]), torch.tensor([3, 4]), torch.tensor([0, 0]))
     assert true.tolist() == [True, False]
+
+
+def rivals_one_by_one(data, pictures, numbers):
+    """By the rule of the wrong pairs, in plain numbers: row = picture, column = sentence."""
+    def untrue(picture, owner, number):
+        if data.attributes is None:
+            return data.classes[picture].item() != data.classes[owner].item()
+        has, names = data.attributes[picture].tolist(), data.named[owner, number].tolist()
+        return any(b not in (-1, a) for a, b in zip(has, names, strict=True))
+
+    owners = [*zip(pictures.tolist(), numbers.tolist(), strict=True)]
+    return [[untrue(picture, *owner) for owner in owners] for picture in pictures.tolist()]
+
+
+def test_rivals_by_hand():
+    """Sentence 0 is true of its own picture alone, sentence 1 of both: "a red flower"."""
+    attributes, named = torch.tensor([[1, 2], [1, 3]]), torch.tensor([[[1, 2]], [[1, -1]]])
+    data = some_data(n=2, k=1, attributes=attributes, named=named)
+    rivals = data.rivals(torch.tensor([0, 1]), torch.tensor([0, 0]))
+    assert rivals.tolist() == [[False, False], [True, False]]
+    assert data.rivals(torch.tensor([1, 0]), torch.tensor([0, 0])).tolist() == [[False, True],
+                                                                                [False, False]]
+
+
+@pytest.mark.parametrize("kind", ["blooms", "classes"])
+def test_rivals_are_the_sentences_that_are_not_true(kind):
+    data = load_blooms(80, 8) if kind == "blooms" else some_data()
+    generator = torch.Generator().manual_seed(0)
+    pictures = torch.randint(len(data.images), (40,), generator=generator)
+    numbers = torch.randint(data.sentences_each, (40,), generator=generator)
+    assert len(pictures.unique()) < 40, "a picture that is there twice is not its own rival"
+    rivals = data.rivals(pictures, numbers)
+    assert rivals.dtype == torch.bool
+    assert rivals.tolist() == rivals_one_by_one(data, pictures, numbers)
+    assert not rivals.diagonal().any() and rivals.any()
+    assert not rivals[pictures[:, None] == pictures].any()
+    assert torch.equal(rivals, rivals.T) == (kind == "classes")
+
+
+@pytest.mark.parametrize("kind", ["blooms", "classes"])
+def test_a_batch_has_the_rivals_of_its_own_right_sentences(kind):
+    data = load_blooms(80, 8) if kind == "blooms" else some_data()
+    split, size = data.splits["train"], min(len(data.splits["train"]), 24)
+    batches = Batches(data, embeddings_of(data), "train", size, seed=0)
+    different = 0
+    for batch in (batches[step] for step in range(4)):
+        assert batch.rivals.shape == (size, size) and torch.isin(batch.pictures, split).all()
+        expected = rivals_one_by_one(data, batch.pictures, batch.sentences)
+        assert batch.rivals.tolist() == expected
+        different += expected != rivals_one_by_one(data, batch.pictures.roll(1), batch.sentences)
+    assert different == 4
+    assert Batches(data, None, "train", 4, seed=0)[0].rivals is None
+    averaged = Batches(data, embeddings_of(data), "train", size, seed=0, mean_of=2)[1]
+    assert averaged.rivals.tolist() == rivals_one_by_one(data, averaged.pictures,
+                                                         averaged.sentences)
 
 
 def test_a_batch_depends_on_seed_and_step_alone():
@@ -238,5 +294,5 @@ def test_without_embeddings_a_batch_is_its_pictures():
         assert torch.equal(alone[step].images, whole[step].images)
         assert torch.equal(alone[step].pictures, whole[step].pictures)
     batch = alone[0].to("cpu")
-    about_sentences = ("embedding", "wrong_embedding", "sentences", "wrong_pictures")
+    about_sentences = ("embedding", "wrong_embedding", "sentences", "wrong_pictures", "rivals")
     assert all(getattr(batch, name) is None for name in about_sentences)

@@ -1,9 +1,14 @@
-"""The text encoder: no character is lost in silence, and a sentence's φ(t) is its own."""
+"""The text encoder: no character is lost in silence, and a sentence's φ(t) is its own.
+
+And its picture's side: θ(v) of any size, and compatibilities that a change of spread keeps.
+"""
 
 import warnings
 
+import make_pretrained
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from t2i_utils.data.blooms import load_blooms
@@ -12,8 +17,10 @@ from t2i_utils.models.char_cnn_rnn import (
     LENGTH,
     NOTHING,
     CharCNNRNN,
+    PictureEncoder,
     load_text_encoder,
     one_hot,
+    spread_out,
     to_characters,
 )
 
@@ -131,6 +138,132 @@ def test_an_embedding_does_not_depend_on_its_batch():
         torch.testing.assert_close(together[i], alone, rtol=1e-4, atol=1e-5)
         others = torch.cat([together[:i], together[i + 1 :]])
         assert (others - alone).abs().amax(1).median() > 1e-2
+
+
+# ---- the picture's side -----------------------------------------------------------------------
+
+
+def small_picture_encoder(embed_dim=6, side=128):
+    torch.manual_seed(1)
+    return PictureEncoder(embed_dim, width=2, side=side).eval()
+
+
+@pytest.mark.parametrize("size", [32, 64, 128, 256])
+def test_pictures_of_any_size_become_directions(size):
+    theta = small_picture_encoder()(torch.randn(3, 3, size, size))
+    assert theta.shape == (3, 6)
+    torch.testing.assert_close(theta.norm(dim=1), torch.ones(3))  # until its metric is changed
+
+
+def test_a_picture_is_looked_at_at_its_side():
+    """Smaller ones are enlarged, larger ones shrunk; at 128 nothing is done to it."""
+    encoder, images = small_picture_encoder(), torch.rand(2, 3, 128, 128) * 2 - 1
+
+    def by_hand(images):
+        return F.normalize(encoder.project(encoder.trunk(images)), dim=1)
+
+    torch.testing.assert_close(encoder(images), by_hand(images))
+    for size in (64, 256):
+        other = torch.rand(2, 3, size, size) * 2 - 1
+        brought = F.interpolate(other, (128, 128), mode="bilinear", antialias=True)
+        torch.testing.assert_close(encoder(other), by_hand(brought))
+    assert small_picture_encoder(side=32)(torch.zeros(1, 3, 64, 64)).shape == (1, 6)
+
+
+def test_the_metric_comes_last():
+    """What the fold relies on: θ is the direction times the metric, as layers have it."""
+    encoder, images = small_picture_encoder(), torch.randn(4, 3, 128, 128)
+    direction, change = encoder(images), torch.randn(6, 6)
+    encoder.metric.weight.data.copy_(change)
+    torch.testing.assert_close(encoder(images), direction @ change.T)
+
+
+# ---- spread 1 in every direction --------------------------------------------------------------
+
+
+def skewed(n=4000, dtype=torch.float64):
+    """φ in eight dimensions with spreads from 0.01 to 10, far from 0, along slanted directions."""
+    generator = torch.Generator().manual_seed(0)
+    slant = torch.linalg.qr(torch.randn(8, 8, generator=generator, dtype=torch.float64))[0]
+    spreads = torch.logspace(-2, 1, 8, dtype=torch.float64)
+    drawn = torch.randn(n, 8, generator=generator, dtype=torch.float64)
+    return ((drawn * spreads) @ slant.T + torch.arange(8) - 3).to(dtype)
+
+
+def covariance(rows):
+    rows = rows.double() - rows.double().mean(0)
+    return rows.T @ rows / len(rows)
+
+
+def test_spread_out_makes_the_covariance_one():
+    phi = skewed()
+    mean, A, _ = spread_out(phi, least=1e-12)
+    spread = (phi - mean) @ A
+    assert spread.mean(0).abs().max() < 1e-8
+    torch.testing.assert_close(covariance(spread), torch.eye(8).double(), atol=1e-4, rtol=0)
+
+
+def test_quiet_directions_keep_to_less():
+    """Variance v becomes v / (v + floor), the floor a hundredth of the mean variance."""
+    phi = skewed()
+    variance, directions = torch.linalg.eigh(covariance(phi))
+    mean, A, _ = spread_out(phi)
+    found = directions.T @ covariance((phi - mean) @ A) @ directions
+    expected = variance / (variance + 0.01 * variance.mean())
+    assert expected[0] < 0.01 and expected[-1] > 0.99
+    torch.testing.assert_close(found, expected.diag(), atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize(("dtype", "apart"), [(torch.float64, 1e-10), (torch.float32, 2e-4)])
+def test_compatibilities_survive_the_change_of_spread(dtype, apart):
+    phi = skewed(dtype=dtype)
+    theta = torch.randn(50, 8, generator=torch.Generator().manual_seed(1), dtype=dtype)
+    mean, A, back = spread_out(phi)
+    assert {x.dtype for x in (mean, A, back)} == {dtype}
+    assert (mean.shape, A.shape, back.shape) == ((8,), (8, 8), (8, 8))
+    torch.testing.assert_close(A @ back, torch.eye(8, dtype=dtype), atol=apart, rtol=0)
+    torch.testing.assert_close(A, A.T, atol=apart, rtol=0)
+    before, after = theta @ (phi - mean).T, (theta @ back) @ ((phi - mean) @ A).T
+    torch.testing.assert_close(before, after, atol=apart * 10, rtol=0)
+
+
+def test_spread_out_of_single_precision_is_that_of_double():
+    """Sums run in double: a mean far from 0 costs float32 nothing."""
+    phi = skewed(dtype=torch.float32)
+    for single, double in zip(spread_out(phi), spread_out(phi.double()), strict=True):
+        torch.testing.assert_close(single.double(), double, atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_dead_direction_is_not_blown_up(dtype):
+    """φ of rank 3 in eight dimensions: five variances are 0, or a rounding below."""
+    generator = torch.Generator().manual_seed(0)
+    a, b = torch.randn(500, 3, generator=generator), torch.randn(3, 8, generator=generator)
+    phi = (a @ b).to(dtype)
+    mean, A, back = spread_out(phi)
+    spread = (phi - mean) @ A
+    assert spread.isfinite().all() and back.isfinite().all()
+    variance = torch.linalg.eigvalsh(covariance(spread))
+    assert variance[:5].abs().max() < 1e-8 and variance[5:].min() > 0.8
+    # what has never been seen there is lifted tenfold at most against the mean spread
+    most = torch.linalg.matrix_norm(A.double(), 2)
+    assert most <= 10.01 / covariance(phi).diagonal().mean().sqrt()
+
+
+def test_the_fold_keeps_every_compatibility_but_for_the_mean():
+    """`standardise`: φ comes out with mean 0 and spread 1, and θ(v)ᵀφ(t) loses θ(v)ᵀμ alone."""
+    phi, theta = small_encoder(), small_picture_encoder()
+    sentences = [text for own in load_blooms(60, 8).captions for text in own]
+    images = torch.randn(7, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    before, v = phi.encode(sentences), theta(images)
+    mean, A, _ = spread_out(before)
+    make_pretrained.standardise(phi, theta, sentences)
+    after = phi.encode(sentences)
+    torch.testing.assert_close(after, (before - mean) @ A, atol=1e-3, rtol=1e-3)
+    assert after.mean(0).abs().max() < 1e-3 and 0.5 < after.std(0).min() < after.std(0).max() < 1.01
+    assert (v @ before.T).std() > 1e-4, "there is something to be kept"
+    kept, found = v @ (before - mean).T, theta(images) @ after.T
+    assert (found - kept).abs().max() < 1e-3 * kept.std()
 
 
 # ---- the shipped weights ----------------------------------------------------------------------
