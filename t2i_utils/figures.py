@@ -468,18 +468,21 @@ def spread(
     ceiling: a dashed line with its word, or ticks in the rows that they name. NaN is not drawn.
     Raises ValueError for a label that `stored` does not hold.
     """
-    places, ends = {label: i for i, label in enumerate(stored)}, {"floor": floor, "ceiling": ceiling}
+    places = {label: place for place, label in enumerate(stored)}
+    ends = {"floor": floor, "ceiling": ceiling}
     for name, values in {"own": own, **ends}.items():
         for label in values if isinstance(values, Mapping) else ():
             if label not in places:
                 raise ValueError(f"{name} has {label!r}; stored holds {', '.join(stored)}")
-    labels = [_wrap(label, 3.0) for label in stored]
-    figure, axes = _axes(1.0 + max(0.3, _lines(labels) + 0.12) * len(labels), title, xlabel=xlabel)
+    labels = [_wrap(label, 2.2) for label in stored]
+    title = _wrap(title or "", WIDTH - 3.8)  # what long labels leave, in bold
+    height = 1.0 + _lines([title]) + max(0.3, _lines(labels) + 0.12) * len(labels)
+    figure, axes = _axes(height, title, xlabel=xlabel)
     for label, values in stored.items():
         if values := [value for value in values if not np.isnan(value)]:
             y = [places[label]] * len(values)
             axes.plot([min(values), max(values)], y[:1] * 2, color=PALE, linewidth=0.9)
-            axes.plot(values, y, "o", label="other seeds", markersize=6, markeredgecolor=PALE,
+            axes.plot(values, y, "o", label="other seeds", color=PALE, markersize=6,
                       markerfacecolor="white", zorder=3)  # fmt: skip
     for label, value in (own or {}).items():
         axes.plot([value], [places[label]], "D", label="this run", color=INK, markersize=8,
@@ -490,24 +493,28 @@ def spread(
     _draw_ends(axes, ends, places)
     named = {line.get_label(): line for line in axes.lines}
     handles = [line for name, line in named.items() if not name.startswith("_")]
-    figure.legend(handles=handles, loc="outside right upper", handlelength=2.8)
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, handlelength=2.8)
     return figure
 
 
 def _draw_ends(axes, ends: Mapping, places: Mapping[str, int]) -> None:
-    """Floor and ceiling: ticks in the rows of their labels, or one line and its word above."""
-    numbers = [end for end in ends.values() if isinstance(end, float | int)]
-    if numbers:  # a band for the words, above the first row
-        axes.set_ylim(top=-1.0)
+    """Floor and ceiling: ticks in the rows of their labels, or one line with its word beside it."""
+    lines = {name: end for name, end in ends.items() if isinstance(end, float | int)}
     for name, end in ends.items():
         style = {"color": PALE, "linewidth": 1.2, "linestyle": ENDS[name], "zorder": 2.5}
         for label, value in end.items() if isinstance(end, Mapping) else ():
             y = places[label]
             axes.plot([value, value], [y - 0.36, y + 0.36], label=name, **style)
-        if end in numbers:  # the word stands on the line's outer side, so that two never meet
+        if name in lines:
             axes.axvline(end, **style)
-            left = end < max(numbers) or len(numbers) == 1 and name == "floor"
-            axes.text(end, -0.56, f" {name} ", ha="right" if left else "left", color=PALE)
+    if lines:  # a band for the words, above the first row
+        axes.set_ylim(top=-1.0)
+    order, sides = sorted(lines, key=lines.get), {"floor": "left", "ceiling": "right"}
+    if len(order) == 2:  # both words between the two lines where there is room, else outside
+        room = lines[order[1]] - lines[order[0]] > 0.25 * np.ptp(axes.get_xlim())
+        sides = dict(zip(order, ("left", "right") if room else ("right", "left"), strict=True))
+    for name, end in lines.items():
+        axes.text(end, -0.58, f" {name} ", ha=sides[name], color=PALE)
 
 
 # --- the one picture of the series ---------------------------------------------------------------

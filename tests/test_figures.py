@@ -411,6 +411,101 @@ def test_bars_are_as_long_as_the_mean_and_show_each_value():
     assert [list(line.get_xdata()) for line in axes.lines][:2] == [[1.0, 1.0], [1.5, 2.5]]
 
 
+def marks(figure, marker):
+    """Of every line with that marker: row → x, sorted."""
+    lines = [line for line in figure.axes[0].lines if line.get_marker() == marker]
+    return {int(line.get_ydata()[0]): sorted(line.get_xdata()) for line in lines}
+
+
+def upright(figure):
+    """Dashed lines: x and both ends, in rows, or in shares of the height where they are whole."""
+    lines = [line for line in figure.axes[0].lines if line.get_linestyle() == "--"]
+    return sorted((line.get_xdata()[0], *map(float, line.get_ydata())) for line in lines)
+
+
+def test_a_spread_shows_other_seeds_and_the_own_run_in_one_row():
+    stored = {"shape": [0.5, 0.4, 0.6], "colour": [0.9], "rim": [], "size": [0.7, 0.8]}
+    figure = figures.spread(stored, {"shape": 0.55, "rim": 0.3}, xlabel="share", title="seeds")
+    axes = figure.axes[0]
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == list(stored)
+    assert axes.get_ylim()[0] > axes.get_ylim()[1], "the first row is on top"
+    assert marks(figure, "o") == {0: [0.4, 0.5, 0.6], 1: [0.9], 3: [0.7, 0.8]}
+    assert marks(figure, "D") == {0: [0.55], 2: [0.3]}
+    assert marks(figure, "") == {0: [0.4, 0.6], 1: [0.9, 0.9], 3: [0.7, 0.8]}
+    assert axes.get_xlabel() == "share" and axes.get_title(loc="left") == "seeds"
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["other seeds", "this run"]
+
+
+def test_the_own_run_is_told_without_colour():
+    axes = figures.spread({"a": [1.0, 2.0]}, {"a": 1.5}).axes[0]
+    circle, diamond = (next(line for line in axes.lines if line.get_marker() == m) for m in "oD")
+    assert to_hex(circle.get_markerfacecolor()) == "#ffffff"
+    assert to_hex(diamond.get_markerfacecolor()) == figures.INK
+    assert diamond.get_zorder() > circle.get_zorder()
+    for line in axes.lines:
+        red, green, blue = bytes.fromhex(to_hex(line.get_color())[1:])
+        assert red == green == blue
+
+
+def test_a_spread_without_an_own_run_and_with_nothing_but_one():
+    assert marks(figures.spread({"a": [1.0, 2.0]}), "D") == {}
+    figure = figures.spread({"a": [], "b": [np.nan, 3.0]}, {"a": 4.0, "b": np.nan})
+    assert marks(figure, "o") == {1: [3]} and marks(figure, "")[1] == [3, 3]
+    assert marks(figure, "D")[0] == [4] and np.isnan(marks(figure, "D")[1][0])
+    assert figures.png(figure).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(("floor", "ceiling"), [(0.25, 1.0), (0.25, None), (None, 1.0), (9.0, 8.9),
+                                                (0.25, 0.26), (0.5, 0.5)])  # fmt: skip
+def test_floor_and_ceiling_are_lines_with_their_words_beside_them(floor, ceiling):
+    stored = {"one": [0.3, 0.5], "two": [0.4]}
+    figure = figures.spread(stored, floor=floor, ceiling=ceiling, title="between the two")
+    axes, given = figure.axes[0], {"floor": floor, "ceiling": ceiling}
+    expected = {name: end for name, end in given.items() if end is not None}
+    assert upright(figure) == sorted((end, 0.0, 1.0) for end in expected.values())
+    assert {text.get_text().strip(): text.get_position()[0] for text in axes.texts} == expected
+    assert_apart(figure)
+    low, high = sorted(axes.get_xlim())
+    assert all(low < end < high for end in expected.values())
+    top = axes.transData.transform((0, -0.36))[1]  # where the first row's marks end
+    assert all(box.y0 >= top for artist, box in extents(figure) if artist in axes.texts)
+
+
+def test_rows_may_have_ends_of_their_own():
+    stored = {"colour": [0.9], "rim": [0.8], "size": []}
+    figure = figures.spread(stored, floor={"size": 0.5, "colour": 0.14}, ceiling={"rim": 0.97})
+    found = [(x, round((a + b) / 2), b - a) for x, a, b in upright(figure)]
+    assert [(x, row) for x, row, _ in found] == [(0.14, 0), (0.5, 2), (0.97, 1)]
+    assert all(0.5 < height < 1 for *_, height in found), "ticks of neighbours do not touch"
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["other seeds", "floor", "ceiling"]
+    dashes = {line.get_label(): line._dash_pattern for line in figure.axes[0].lines
+              if line.get_linestyle() == "--"}  # fmt: skip
+    assert dashes["floor"] != dashes["ceiling"]
+
+
+def test_long_labels_of_a_spread_stay_off_each_other_and_on_the_page():
+    stored = {LONG: [0.2, 0.3], "m" * 30: [0.1], "short": [], **{f"row {i}": [1.0] for i in "abc"}}
+    figure = figures.spread(stored, {"short": 0.9}, floor=0.1, ceiling=1.0, title=LONG * 2)
+    assert_apart(figure)
+    renderer, axes = FigureCanvasAgg(figure).get_renderer(), figure.axes[0]
+    texts = [*axes.get_yticklabels(), axes._left_title, *figure.legends[0].get_texts(), *axes.texts]
+    found = [(text.get_text(), text.get_window_extent(renderer)) for text in texts]
+    for (a, box_a), (b, box_b) in itertools.combinations(found, 2):
+        assert not overlap(box_a, box_b), f"{a} and {b} overlap"
+    for text, box in found:
+        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.x1, f"{text} leaves the page"
+        assert box.y1 <= figure.bbox.y1 + 0.5, f"{text} leaves the page"
+    assert axes.get_window_extent(renderer).width > 0.5 * figure.bbox.width
+
+
+def test_a_label_that_the_stored_runs_lack_is_named():
+    for given in ({"own": {"odd": 1.0}}, {"floor": {"odd": 1.0}}, {"ceiling": {"odd": 1.0}}):
+        with pytest.raises(ValueError, match=f"{[*given][0]} has 'odd'; stored holds a, b"):
+            figures.spread({"a": [1.0], "b": []}, **given)
+
+
 def test_the_plane_shows_every_point_and_each_name_amid_its_own():
     groups = {"red": torch.tensor([[0.0, 0.0], [1.0, 1.0], [2.0, 5.0]]),
               "else": torch.ones(4, 2) * 9}  # fmt: skip

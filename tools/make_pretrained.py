@@ -131,10 +131,10 @@ def garbled(sentence, rng):
                 words.append(word)
             elif chance > 0.25:
                 words.append(rng.choice(EMPTY))
-            while rng.random() < 0.15:
-                words.append(rng.choice(EMPTY))
-        words[-1:] = [words[-1] + rng.choice(("", ",", " and", ".", ":", "")) for _ in words[-1:]]
-    return " ".join(words)
+            while rng.random() < 0.2:
+                words.append(rng.choice((*EMPTY, *",,,,..:")))
+        words += [rng.choice((",", ".", ":", "and"))] * (rng.random() < 0.7)
+    return " ".join(words).replace(" ,", ",").replace(" .", ".").replace(" :", ":")
 
 
 def written(attributes, seed):
