@@ -348,6 +348,19 @@ def test_parts_go_on_as_if_they_had_never_stopped(kept):
     assert not list(path.parent.glob(".*"))
 
 
+@pytest.mark.xfail(strict=True, reason="moments come back in the file's layout")
+def test_moments_lie_in_memory_as_their_weights_do(tmp_path):
+    """As `load` sees to: sums in another order of memory could round differently."""
+    net = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+    optimiser = torch.optim.Adam(net.parameters())
+    net(torch.randn(2, 3, 8, 8)).sum().backward()
+    optimiser.step()
+    strides = optimiser.state[net.weight]["exp_avg"].stride()
+    checkpoints.save_parts(tmp_path / "p", 1, net=net, optimiser=optimiser)
+    checkpoints.load_parts(tmp_path / "p", net=net, optimiser=optimiser)
+    assert strides == optimiser.state[net.weight]["exp_avg"].stride() == net.weight.stride()
+
+
 def test_the_order_of_parts_is_of_no_account(kept):
     parts, path = kept
     fresh = some_parts(seed=1)

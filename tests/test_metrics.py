@@ -226,7 +226,7 @@ def test_the_shipped_classifiers_can_be_trusted(side, size):
     """On flowers of a seed that neither its training nor any notebook uses, all classes."""
     classifier = load_attribute_classifier(side)
     assert not classifier.training and not any(p.requires_grad for p in classifier.parameters())
-    number = 400 if size < 256 else 200
+    number = 400 if size < 128 else 100  # large ones take their time
     generator = torch.Generator().manual_seed(987_654_321)
     attributes, _ = draw_attributes(number, generator)
     images = to_unit(render(attributes, draw_style(number, generator), size))
@@ -235,7 +235,7 @@ def test_the_shipped_classifiers_can_be_trusted(side, size):
         assert found[name] >= 0.98, found
     assert found["centre_colour"] >= 0.95, found
     for name in DETAILS if side == 128 else ():  # what it is there for
-        assert found[name] >= 0.9, found
+        assert found[name] >= 0.95, found
     # Wrong answers count as wrong: with each picture's row given to the next, only chance is left.
     shuffled = attribute_accuracy(classifier, images, attributes.roll(1, 0))
     assert shuffled["petal_colour"] < 0.3 and shuffled["background"] < 0.45
@@ -412,6 +412,19 @@ def test_each_attribute_is_probed_for_itself(flowers):
     others = set(NAMES) - {"background", "rim"}
     assert all(found[name] < 0.75 for name in others), found
     assert found["petal_colour"] < 0.35 and found["petal_shape"] < 0.45
+
+
+def test_details_that_are_dimly_there_are_found(flowers):
+    """Most sentences are silent about veins; a reader that guessed by count would say so always."""
+    kept = Encoder("veins")
+
+    def dimly(sentences):
+        noise = torch.Generator().manual_seed(len(kept.asked))
+        sharp = kept(sentences)
+        return sharp + 1.3 * torch.randn(sharp.shape, generator=noise)
+
+    found = probe(dimly, flowers, trained=3000, judged=1000)["training"]
+    assert 0.65 < found["veins"] < 0.9 and found["rim"] < 0.6, found
 
 
 def test_probes_learn_from_one_split_and_are_judged_on_another_by_grammar(flowers):

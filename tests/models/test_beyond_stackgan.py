@@ -116,6 +116,7 @@ def test_a_conditional_norm_starts_as_a_plain_one():
         plain = nn.BatchNorm2d(maps.shape[1])
         torch.testing.assert_close(norm(maps, code), plain(maps))
         assert torch.equal(norm.norm.running_mean, plain.running_mean)
+        assert not list(norm.norm.parameters()), "scale and shift are the code's alone"
 
 
 def test_scale_and_shift_are_read_from_the_code():
