@@ -131,7 +131,8 @@ def save_parts(path: str | Path, step: int, **parts) -> None:
 def load_parts(path: str | Path, **parts) -> int:
     """Read what `save_parts` wrote into the same parts; returns the step.
 
-    Raises FileNotFoundError, and CheckpointError for a file of another kind or of other parts.
+    Raises FileNotFoundError, and CheckpointError for a file of another kind or of other parts,
+    naming the first tensor that differs; then the parts are as they were.
     """
     with _open(path) as file:
         metadata = file.metadata() or {}
@@ -143,8 +144,31 @@ def load_parts(path: str | Path, **parts) -> int:
     if states.keys() != parts.keys():
         raise CheckpointError(f"{path}: found {sorted(states)}, expected {sorted(parts)}")
     for name, part in parts.items():
-        part.load_state_dict(states[name])
+        _check_part(path, name, part, states[name])
+    for name, part in parts.items():
+        if isinstance(part, torch.optim.Optimizer):
+            _load_optimiser(part, states[name])
+        else:
+            part.load_state_dict(states[name])
     return int(metadata["step"])
+
+
+def _check_part(path, name: str, part, state: dict) -> None:
+    """Raise CheckpointError where a part's state does not fit it."""
+    if isinstance(part, torch.optim.Optimizer):
+        weights = [p for group in part.param_groups for p in group["params"]]
+        expected = {f"{i}/{key}": weights[i].shape if value.dim() else value.shape
+                    for i, entries in state["state"].items() if i < len(weights)
+                    for key, value in entries.items() if isinstance(value, Tensor)}  # fmt: skip
+        found = {f"{i}/{key}": value.shape for i, entries in state["state"].items()
+                 for key, value in entries.items() if isinstance(value, Tensor)}  # fmt: skip
+    else:
+        expected = {key: value.shape for key, value in part.state_dict().items()}
+        found = {key: value.shape for key, value in state.items()}
+    for key in [*expected, *(key for key in found if key not in expected)]:
+        if found.get(key) != expected.get(key):
+            shapes = [list(s[key]) if key in s else "none" for s in (found, expected)]
+            raise CheckpointError(f"{path}: {name}: {key}: found {shapes[0]}, expected {shapes[1]}")
 
 
 # ---- weights alone ----------------------------------------------------------------------------

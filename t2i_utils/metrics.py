@@ -75,7 +75,7 @@ def confusions(
     attributes: Int64[Tensor, "b a"],
 ) -> dict[str, Int64[Tensor, "v v"]]:
     """For each attribute how often a picture that has the row's value is read as the column's."""
-    seen, tables = classifier.read(images).cpu(), {}
+    seen, attributes, tables = classifier.read(images).cpu(), attributes.cpu(), {}
     for i, name in enumerate(NAMES):
         values = len(ATTRIBUTES[name])
         cells = attributes[:, i] * values + seen[:, i]
@@ -128,8 +128,11 @@ def nyquist_power(images: Float[Tensor, "b c s s"]) -> float:
     """Share of the pictures' power that lies on the lines of the highest frequency, in x or in y.
 
     A lattice of every other pixel, as transposed convolutions leave it, shows there (Odena et al.
-    2016). Means are taken off first. The side must be even.
+    2016). Means are taken off first; of constant pictures the share is nan. Raises ValueError
+    where the side is odd: then there are no such lines.
     """
+    if images.shape[-1] % 2 or images.shape[-2] % 2:
+        raise ValueError(f"pictures have shape {tuple(images.shape)}; expected even sides")
     pictures = images.double() - images.double().mean((-2, -1), keepdim=True)
     power = torch.fft.fft2(pictures).abs().square().mean((0, 1))
     half = power.shape[-1] // 2
@@ -222,7 +225,11 @@ def probe(
     where they are, it tells named from silent: balanced accuracy, chance ½. On photographs, whose
     one grammar is "training", what sentences name is read by `blooms.parse`, and an attribute that
     fewer than 100 name is left out. `encode` is the encoder's (Alain and Bengio 2016).
+    Raises ValueError where another grammar is asked of photographs.
     """
+    if data.attributes is None and set(grammars) != {"training"}:
+        raise ValueError(f"{data.name}: grammars {list(grammars)}; expected 'training' alone: people "
+                         "wrote these sentences")  # fmt: skip
 
     def embedded(split: str, number: int, grammar: str) -> tuple[Tensor, Tensor]:
         generator = torch.Generator().manual_seed(seed_for(seed, "probe", split))
@@ -283,8 +290,9 @@ def linear_reader(
     them: what stands in a quiet direction costs large weights, and `decay`·|W|² is paid for them.
     `balanced` weighs every answer alike, however rare.
     """
-    mean, scale = features.mean(0), features.std().clamp(min=1e-12)
-    x, classes = ((features - mean) / scale).double(), int(answers.max()) + 1
+    mean = features.double().mean(0)
+    scale = (features - mean).std().clamp(min=1e-12)
+    x, classes = (features - mean) / scale, int(answers.max()) + 1
     weight = torch.zeros(classes, x.shape[1], dtype=torch.float64, requires_grad=True)
     bias = torch.zeros(classes, dtype=torch.float64, requires_grad=True)
     counts = torch.bincount(answers, minlength=classes).double()
@@ -299,4 +307,4 @@ def linear_reader(
 
     optimiser.step(loss)
     w, b = weight.detach(), bias.detach()
-    return lambda y: (((y - mean) / scale).double() @ w.T + b).argmax(1)
+    return lambda y: ((y - mean) / scale @ w.T + b).argmax(1)

@@ -113,8 +113,6 @@ def render(
     parts = [
         draw(a, s, size) for a, s in zip(attributes.split(128), style.split(128), strict=True)
     ]
-    if not parts:
-        return torch.empty(0, 3, size, size, dtype=torch.uint8, device=style.device)
     return torch.cat(parts)
 
 

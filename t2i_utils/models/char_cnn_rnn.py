@@ -148,7 +148,8 @@ def spread_out(
     """
     mean = phi.double().mean(0)
     variance, directions = torch.linalg.eigh((phi.double() - mean).T.cov(correction=0))
-    scale = (variance.clamp(min=0) + least * variance.mean()).rsqrt()
+    variance = variance.clamp(min=0)
+    scale = (variance + least * variance.mean().clamp(min=1e-12)).rsqrt()
     spread = (directions * scale) @ directions.T
     back = (directions / scale) @ directions.T
     return mean.to(phi.dtype), spread.to(phi.dtype), back.to(phi.dtype)

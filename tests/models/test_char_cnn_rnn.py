@@ -281,10 +281,13 @@ def test_the_shipped_encoder_tells_flowers_apart():
 
 
 def test_the_shipped_embeddings_are_centred_and_of_spread_one():
-    encoder, data = load_text_encoder(), load_blooms(60, 8, seed=77)
-    phi = encoder.encode([sentence for texts in data.captions for sentence in texts])
-    assert phi.shape == (600, encoder.embed_dim)
-    assert phi.mean().abs() < 0.1 and 0.8 < phi.std() < 1.2
+    """In the directions that carry something; the others keep to less, none has much more."""
+    encoder, data = load_text_encoder(), load_blooms(500, 8, seed=77)
+    phi = encoder.encode([sentence for texts in data.captions for sentence in texts[:3]])
+    assert phi.shape == (1500, encoder.embed_dim)
+    assert phi.mean(0).abs().max() < 0.15
+    variance = torch.linalg.eigvalsh(covariance(phi))
+    assert variance[-1] < 2 and variance[-16] > 0.8
 
 
 def test_missing_weights_are_named():
