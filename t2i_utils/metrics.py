@@ -228,7 +228,7 @@ def probe(
     Raises ValueError where another grammar is asked of photographs.
     """
     if data.attributes is None and set(grammars) != {"training"}:
-        raise ValueError(f"{data.name}: grammars {list(grammars)}; expected 'training' alone: people "
+        raise ValueError(f"{data.name}: grammars {list(grammars)}; expected 'training': people "
                          "wrote these sentences")  # fmt: skip
 
     def embedded(split: str, number: int, grammar: str) -> tuple[Tensor, Tensor]:

@@ -348,7 +348,6 @@ def test_parts_go_on_as_if_they_had_never_stopped(kept):
     assert not list(path.parent.glob(".*"))
 
 
-@pytest.mark.xfail(strict=True, reason="moments come back in the file's layout")
 def test_moments_lie_in_memory_as_their_weights_do(tmp_path):
     """As `load` sees to: sums in another order of memory could round differently."""
     net = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
@@ -387,7 +386,6 @@ def test_other_parts_are_named_and_changed_in_nothing(kept, changed, expected):
     assert_same_parts(before, state_of(parts))
 
 
-@pytest.mark.xfail(strict=True, reason="parts are loaded one by one, unchecked")
 @pytest.mark.parametrize("wide", ["net", "optimiser"])
 def test_parts_of_another_width_change_nothing(kept, wide):
     parts = some_parts(seed=1)

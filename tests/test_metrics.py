@@ -519,10 +519,7 @@ def test_balance_gives_the_rare_its_say():
     [
         (0.0, 0.0, 0.0),
         (30.0, 30.0, 30.0),
-        pytest.param(
-            (300.0, -20.0, 5.0),
-            marks=pytest.mark.xfail(strict=True, reason="scale is of features not yet centred"),
-        ),
+        (300.0, -20.0, 5.0),
     ],
 )
 def test_a_shift_and_a_scale_change_no_answer(shift, scale):

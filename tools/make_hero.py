@@ -5,8 +5,8 @@ from pathlib import Path
 import torch
 
 from t2i_utils import figures
-from t2i_utils.models.char_cnn_rnn import load_text_encoder
 from t2i_utils.models.beyond_stackgan import load_generator
+from t2i_utils.models.char_cnn_rnn import load_text_encoder
 
 SENTENCES = [
     "a large red flower with round petals among green leaves",

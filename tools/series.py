@@ -84,10 +84,12 @@ def parameters(notebook: nbformat.NotebookNode) -> dict[str, object]:
     values = {}
     for cell in tagged(notebook, "parameters"):
         for line in ast.parse(cell.source).body:
-            if not (isinstance(line, ast.Assign) and len(line.targets) == 1):
+            annotated = isinstance(line, ast.AnnAssign)
+            targets = [line.target] if annotated else getattr(line, "targets", [])
+            if len(targets) != 1 or getattr(line, "value", None) is None:
                 raise ValueError(f"parameters cell: {ast.unparse(line)!r} is no plain assignment")
             try:
-                values[ast.unparse(line.targets[0])] = ast.literal_eval(line.value)
+                values[ast.unparse(targets[0])] = ast.literal_eval(line.value)
             except ValueError:
                 raise ValueError(
                     f"parameters cell: {ast.unparse(line)!r} is no literal; papermill and the "

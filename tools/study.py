@@ -41,12 +41,14 @@ BUILD = ROOT / "build" / "studies"
 # before 11, 12 and 13 are looked at.
 SIX_SEEDS = [{"seed": seed} for seed in (0, 1, 2, 11, 12, 13)]
 
-PLANS = {
-    "01": SIX_SEEDS,
-    "02": SIX_SEEDS,
-    "04": SIX_SEEDS,
-    "07": SIX_SEEDS,
-}
+# What is compared over three seeds only.
+THREE = [
+    {"seed": seed, "second_arm": False, **other}
+    for other in ({"first_weights": "he"}, {"first_weights": "default"}, {"loss": "hinge"})
+    for seed in (0, 1, 2)
+]
+
+PLANS = {"04": SIX_SEEDS + THREE}
 
 
 # --- what a study is of --------------------------------------------------------------------------
