@@ -390,12 +390,14 @@ def clouds(
 
 
 @rc_context(STYLE)
-def plane(groups: Mapping[str, Float[Tensor, "n 2"]], title: str | None = None) -> Figure:
+def plane(
+    groups: Mapping[str, Float[Tensor, "n 2"]], xlabel="", ylabel="", title: str | None = None
+) -> Figure:
     """Points of the plane in named groups, each with a mark of its own; "red" is drawn in red.
 
-    Each name stands at the middle (the median) of its group.
+    Each name stands at the middle (the median) of its group. The axes have names and no numbers.
     """
-    figure, axes = _axes(5.2, title, xticks=[], yticks=[])
+    figure, axes = _axes(5.2, title, xticks=[], yticks=[], xlabel=xlabel, ylabel=ylabel)
     for i, (name, points) in enumerate(groups.items()):
         x, y = points.detach().cpu().T
         colour = name if is_color_like(name) else NEUTRAL[i % len(NEUTRAL)]

@@ -3,7 +3,9 @@
 And its picture's side: θ(v) of any size, and compatibilities that a change of spread keeps.
 """
 
+import sys
 import warnings
+from types import SimpleNamespace
 
 import make_pretrained
 import pytest
@@ -11,7 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from t2i_utils.checkpoints import CheckpointError, read_card, save_weights
 from t2i_utils.data.blooms import load_blooms
+from t2i_utils.data.grammar import training_words
 from t2i_utils.models.char_cnn_rnn import (
     ALPHABET,
     LENGTH,
@@ -20,9 +24,12 @@ from t2i_utils.models.char_cnn_rnn import (
     PictureEncoder,
     load_text_encoder,
     one_hot,
+    save_text_encoder,
     spread_out,
     to_characters,
+    warn_of_new_words,
 )
+from t2i_utils.objectives import contrastive_loss, joint_embedding_loss
 
 
 def small_encoder():
@@ -317,3 +324,77 @@ def test_sentences_start_apart():
             layer.reset_parameters()
     near = quiet.encode(["a red flower against the sky", "four narrow petals on stone"])
     assert (phi[0] - phi[1]).norm() > 3 * (near[0] - near[1]).norm()
+
+
+# ---- encoders by name -------------------------------------------------------------------------
+
+CAPTIONS = [["a red flower", "the petals are red"], ["a heart-shaped flower", "a flower"]]
+
+
+def test_a_kept_encoder_comes_back_with_the_words_it_has_read(tmp_path):
+    encoder, path = small_encoder(), tmp_path / "mine.safetensors"
+    save_text_encoder(path, encoder, CAPTIONS, {"trained_on": "two pictures"})
+    loaded = load_text_encoder(str(path))
+    assert torch.equal(loaded.encode(["a red flower"]), encoder.encode(["a red flower"]))
+    assert loaded.words == {"a", "red", "flower", "the", "petals", "are", "heart-shaped"}
+    assert not loaded.training and not any(p.requires_grad for p in loaded.parameters())
+    assert read_card(path)["trained_on"] == "two pictures"
+
+
+def test_the_shipped_encoder_knows_the_words_of_blooms_and_no_other():
+    assert load_text_encoder().words == training_words()
+
+
+def test_a_missing_file_and_weights_of_something_else_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no_such\.safetensors"):
+        load_text_encoder(str(tmp_path / "no_such.safetensors"))
+    save_weights(tmp_path / "other.safetensors", nn.Linear(2, 2), {"widths": "{}"})
+    with pytest.raises(CheckpointError, match=r"other\.safetensors.*no widths and words"):
+        load_text_encoder(str(tmp_path / "other.safetensors"))
+
+
+def test_a_name_without_sentence_transformers_says_what_is_expected(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+    with pytest.raises(ValueError, match="encoder 'all-MiniLM'.*shipped.*safetensors.*installed"):
+        load_text_encoder("all-MiniLM")
+
+
+def test_an_installed_sentence_encoder_has_the_same_face(monkeypatch):
+    class Model:
+        def __init__(self, name):
+            self.name, self.device = name, None
+
+        def to(self, device):
+            self.device = device
+
+        def encode(self, sentences, convert_to_tensor):
+            assert convert_to_tensor
+            return torch.ones(len(sentences), 3)
+
+    monkeypatch.setitem(sys.modules, "sentence_transformers",
+                        SimpleNamespace(SentenceTransformer=Model))  # fmt: skip
+    encoder = load_text_encoder("some/model").to("cpu")
+    assert encoder.model.name == "some/model" and encoder.model.device == "cpu"
+    assert encoder.encode(["a", "b"]).shape == (2, 3)
+    assert warn_of_new_words(encoder, CAPTIONS) == 0.0  # its words are not known: no warning
+
+
+def test_new_words_are_counted_and_named_once_they_are_many():
+    encoder = small_encoder()
+    encoder.words = frozenset({"a", "red", "flower", "the", "petals", "are"})
+    assert warn_of_new_words(encoder, CAPTIONS[:1]) == 0.0
+    with pytest.warns(UserWarning, match=r"8% of the words.*on 6 words: heart-shaped"):
+        assert warn_of_new_words(encoder, CAPTIONS) == pytest.approx(1 / 12)
+    assert warn_of_new_words(encoder, CAPTIONS, most=0.1) == pytest.approx(1 / 12)  # no warning
+
+
+def test_notebook_04s_step_runs_where_no_tensor_is():
+    """A device that only knows shapes: nothing is made elsewhere, and nothing waits."""
+    with torch.device("meta"):
+        phi, theta = small_encoder(), PictureEncoder(6, 2, 16)
+    places = torch.zeros(5, LENGTH, dtype=torch.int64, device="meta")
+    images = torch.zeros(5, 3, 8, 8, device="meta")
+    rivals = torch.ones(5, 5, dtype=torch.bool, device="meta")
+    for loss in (contrastive_loss, joint_embedding_loss):
+        loss(theta(images), phi(places), rivals).backward()
+    assert all(p.grad is not None for p in phi.parameters())
