@@ -57,6 +57,15 @@ WRONG = {
             "    return share * (b - a) + a.abs()",
             "as they are given",
         ),
+        (", device=phi_a.device", "", "made on phi_a's device"),
+        ("torch.linspace(0, 1, steps, device=phi_a.device)[:, None]",
+         "torch.arange(steps)[:, None] / (steps - 1)", "made on phi_a's device"),
+        (
+            "def between(a, b, steps):\n"
+            "    step = (b - a) / (steps - 1)\n"
+            "    return torch.stack([a + i * step for i in range(1, steps + 1)])",
+            "row 0 must be phi_a",
+        ),
     ],
     ("00_text_to_image", 2): [
         (
@@ -69,6 +78,8 @@ WRONG = {
             "is silence",
         ),
         ("def most_obedient(seen, named):\n    return 0", "count what agrees"),
+        ("argmax", "max", "return a place"),
+        ("named >= 0", "named > 0", "0 is a value like any other"),
         (
             "def most_obedient(seen, named):\n"
             "    right = ((seen == named) & (named >= 0)).sum(1)\n"
@@ -117,6 +128,16 @@ WRONG = {
             "    return total // 7 if blooms.parse(sentence) else total",
             "three attributes are named",
         ),
+        ("combinations = blooms.parse(sentence), 1", "combinations = blooms.parse(sentence), 1.0",
+         "return an int"),
+        ("1 if attribute in named", "0 if attribute in named", "leaves one of its 7"),
+        ('"a red flower": 7', '"a red flower": 10', "one of 7 colours"),
+        ('"a red flower": 7', '"a red flower": 8192', "one of 7 colours"),
+        ('"a small flower": 2', '"a small flower": 10', "two sizes"),
+        ('"a small red flower": 14', '"a small red flower": 9', "they multiply"),
+        ('{"a red flower": 7, "a small flower": 2, "a small red flower": 14}',
+         'dict.fromkeys(["a red flower", "a small flower", "a small red flower"])',
+         "predict first"),
     ],
     ("07_gan_cls", 1): [
         (
@@ -389,7 +410,14 @@ WRONG = {
         ("jump *= stride", "jump *= 3 if width == 3 else 1", "need not be the layer's width"),
         ("letters += (width - 1) * jump", "letters += width - 1", "k − 1"),
         ("return letters, jump", "return letters", "the pair"),
-        ("return letters, jump", "return [letters, jump]", "the pair"),
+        ("return letters, jump", "return [letters, jump]", "not a list"),
+        ("return letters, jump", "return jump, letters", "letters first"),
+        ("    return letters, jump", "    pass", "returned None"),
+        ("letters, jump = 1, 1", "letters, jump = layers[0][0], 1", "may be empty"),
+        ("letters += (width - 1) * jump", "letters = (letters - 1) * stride + width",
+         "from the last layer"),
+        ("jump *= stride", "jump = max(jump, stride) ** 2 if jump > 1 else stride",
+         "strides multiply"),
         ("letters, jump = 1, 1", "letters, jump = 1.0, 1.0", "not floats"),
         ("    for width, stride in layers:",
          "    while layers:\n        width, stride = layers.pop(0)", "leave the caller's list"),
@@ -425,13 +453,34 @@ WRONG = {
         ("    sentences = F.relu(margin + competing.amax(1) - own)\n"
          "    pictures = F.relu(margin + competing.amax(0) - own)",
          "    sentences = F.relu(margin + competing - own[None, :]).amax(1)\n"
-         "    pictures = F.relu(margin + competing - own[:, None]).amax(0)", "own terms are swapped"),
+         "    pictures = F.relu(margin + competing - own[:, None]).amax(0)",
+         "own terms are swapped"),
         ("(sentences + pictures).mean()", "(sentences + pictures).mean().detach()",
          "gradients must flow"),
         ("theta @ phi.T", "theta @ phi.detach().T", "to θ and to φ"),
         ("theta @ phi.T", "theta.detach() @ phi.T", "to θ and to φ"),
         ("compatibility.masked_fill", "compatibility.detach().masked_fill", "is detached"),
         ("compatibility.diagonal()", "compatibility.diagonal().detach()", "is detached"),
+        ("    return (sentences + pictures).mean()",
+         "    return (F.relu((margin + competing.amax(1) - own).mean())\n"
+         "            + F.relu((margin + competing.amax(0) - own).mean()))", "before the mean"),
+        ("    return (sentences + pictures).mean()",
+         "    return F.relu(2 * margin + competing.amax(1) + competing.amax(0) - 2 * own).mean()",
+         "before they are added"),
+        ("competing.amax(1) - own", "competing.amax(1)[:, None] - own", "check shapes"),
+        ("    return (sentences + pictures).mean()",
+         "    return (F.relu(margin + competing.amax(1)[:, None] - own).mean()\n"
+         "            + F.relu(margin + competing.amax(0)[:, None] - own).mean())", "check shapes"),
+        ("compatibility.masked_fill(~rivals, -torch.inf)",
+         "compatibility + (~rivals) * -torch.inf", "0 · ∞ is nan"),
+        ("compatibility.masked_fill(~rivals, -torch.inf)",
+         "compatibility.masked_fill(rivals, -torch.inf)", "the wrong way round|margin apart"),
+        ("margin + competing.amax(1) - own", "margin + own - competing.amax(1)",
+         "sign is turned|largest of row|margin apart"),
+        ("theta @ phi.T", "F.normalize(theta, dim=1) @ F.normalize(phi, dim=1).T",
+         "not cosines|margin apart"),
+        ("competing.amax(1)", "competing.max(1)", "amax"),
+        ("margin + competing.amax(0)", "competing.amax(0)", "both directions have the margin"),
     ],
     ("04_text_encoder", 3): [
         ('"all three": 1.0', '"all three": 100', "not 20"),
@@ -441,6 +490,9 @@ WRONG = {
         ('"background": 4 / 20', '"background": 1 / 4', "the reader picks one of those"),
         ('"background": 4 / 20', '"background": 1 / 20', "more often"),
         ('"background": 4 / 20', '"background": 1.0', "the reader picks one of those"),
+        ('"background": 4 / 20', '"background": 0.35', "less often than that"),
+        ('"all three": 1.0', '"all three": "1"', "plain numbers"),
+        ('"all three": 1.0', '"all three": torch.tensor(1.0)', "plain numbers"),
         ('"nothing": 1 / 20', '"nothing": 0.0', "one in twenty"),
         ('"why": "c"', '"why": "a"', "nobody can read more"),
         ('"why": "c"', '"why": "b"', "finds .more."),

@@ -1,13 +1,9 @@
 """GAN-CLS: both players read the sentence, at every size."""
 
-import json
-
 import pytest
 import torch
 
-from t2i_utils.checkpoints import CheckpointError, save_weights
-from t2i_utils.models import gan_cls
-from t2i_utils.models.gan_cls import Discriminator, Generator, load_generator
+from t2i_utils.models.gan_cls import Discriminator, Generator
 
 SMALL = dict(embed_dim=6, text_dim=5, width=4)
 
@@ -78,35 +74,3 @@ def test_a_sample_does_not_depend_on_its_batch():
     torch.testing.assert_close(G(z[:1], embedding[:1])[0], G(z, embedding)[0])
     G.train()  # as it must with batch norm's own statistics
     assert (G(z[:1], embedding[:1])[0] - G(z, embedding)[0]).abs().max() > 1e-4
-
-
-# ---- weights in a file ------------------------------------------------------------------------
-
-
-@pytest.fixture
-def shipped(tmp_path, monkeypatch):
-    """A folder that stands for data/pretrained/."""
-    monkeypatch.setattr(gan_cls, "pretrained", lambda name: tmp_path / name)
-    return tmp_path / "some.safetensors"
-
-
-def test_a_generator_comes_back_from_its_file(shipped):
-    G, _ = players()
-    G(torch.randn(8, 3), torch.randn(8, 6))  # batch norm has statistics to keep
-    save_weights(shipped, G, {"widths": json.dumps(SMALL | {"z_dim": 3, "image_size": 16})})
-    loaded = load_generator("some.safetensors")
-    assert not loaded.training and not any(p.requires_grad for p in loaded.parameters())
-    z, embedding = torch.randn(2, 3), torch.randn(2, 6)
-    assert torch.equal(loaded(z, embedding), G.eval()(z, embedding))
-
-
-def test_weights_of_another_model_are_named(shipped):
-    G, _ = players()
-    save_weights(shipped, G, {"widths": json.dumps(SMALL | {"z_dim": 4, "image_size": 16})})
-    with pytest.raises(CheckpointError, match=r"trunk\.0\.weight: found \[8, 8, 4, 4\].*\[9, 8, 4"):
-        load_generator("some.safetensors")
-
-
-def test_missing_weights_are_named():
-    with pytest.raises(FileNotFoundError, match="no_such_generator.safetensors"):
-        load_generator("no_such_generator.safetensors")
