@@ -141,9 +141,9 @@ def spread_out(
 ) -> tuple[Float[Tensor, " t"], Float[Tensor, "t t"], Float[Tensor, "t t"]]:
     """What brings φ to mean 0 and every direction that carries something to spread 1.
 
-    Returns the mean μ [T], a matrix A and its inverse, so that rows (φ − μ)·A have a covariance of
+    Returns the mean φ̄ [T], a matrix A and its inverse, so that rows (φ − φ̄)·A have a covariance of
     1 along φ's principal directions; directions with less than `least` of the mean variance keep
-    to less. For any θ, (θ A⁻¹)·((φ − μ) A) = θ·(φ − μ), A being symmetric: whitening by the
+    to less. For any θ, (θ A⁻¹)·((φ − φ̄) A) = θ·(φ − φ̄), A being symmetric: whitening by the
     principal axes and back (Kessy et al. 2018, "ZCA").
     """
     mean = phi.double().mean(0)

@@ -494,7 +494,7 @@ WRONG = {
         ('"all three": 1.0', '"all three": "1"', "plain numbers"),
         ('"all three": 1.0', '"all three": torch.tensor(1.0)', "plain numbers"),
         ('"nothing": 1 / 20', '"nothing": 0.0', "one in twenty"),
-        ('"why": "c"', '"why": "a"', "nobody can read more"),
+        ('"why": "c"', '"why": "a"', "reading better cannot help"),
         ('"why": "c"', '"why": "b"', "finds .more."),
         ('"why": "c"', '"why": "lucky"', "one of"),
         ('"why": "c"}', '"because": "c"}', "the five entries are"),
