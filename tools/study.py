@@ -48,13 +48,18 @@ PLANS = {"04": SIX_SEEDS}
 
 
 def study_hash(notebook: nbformat.NotebookNode) -> str:
-    """SHA-256 over the sources of the parameters cell and the cells tagged `study`, in order."""
-    sources = [
-        cell.source
+    """SHA-256 over the code of the parameters cell and of the cells tagged `study`, in order.
+
+    Line by line without empty ones: a long cell may be divided in two, and the study stays.
+    """
+    lines = [
+        line
         for cell in notebook.cells
         if cell.cell_type == "code" and {"parameters", "study"} & set(cell.metadata.get("tags", []))
+        for line in cell.source.splitlines()
+        if line.strip()
     ]
-    return hashlib.sha256(json.dumps(sources).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(lines).encode()).hexdigest()
 
 
 def package_code(package: Path = ROOT / "t2i_utils") -> dict[str, str]:
