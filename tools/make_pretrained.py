@@ -24,7 +24,7 @@ from t2i_utils import checkpoints, metrics
 from t2i_utils.checkpoints import save_weights
 from t2i_utils.data import blooms, grammar
 from t2i_utils.data.blooms import ATTRIBUTES, NAMES
-from t2i_utils.data.captioned import Batches, to_unit
+from t2i_utils.data.captioned import Batches, all_true, to_unit
 from t2i_utils.lesson import seed_for, working_device
 from t2i_utils.models.beyond_stackgan import Discriminator, Generator
 from t2i_utils.models.char_cnn_rnn import (
@@ -187,8 +187,7 @@ def text_encoder(steps=8500, run_dir=None, batch=256, pool=48000, side=128):
         images = pictures_of(attributes[rows], sizes[step % len(sizes)])
         if step % 4 == 3:
             images = roughen(images)
-        said = named[rows, numbers]
-        rivals = ((said[None] != attributes[rows][:, None]) & (said[None] >= 0)).any(2)
+        rivals = ~all_true(named[rows, numbers][None], attributes[rows][:, None])
         with torch.autocast(DEVICE.type, torch.bfloat16, enabled=DEVICE.type == "cuda"):
             v, t = theta(images), phi(places[rows, numbers].long())
         return contrastive_loss(v.float(), t.float(), rivals)
@@ -208,9 +207,9 @@ def standardise(phi, theta, sentences):
     Compatibilities stay as they were trained, but for the mean that φ loses.
     """
     mean, spread, back = spread_out(phi.encode(sentences))
-    phi.project.weight.copy_((phi.project.weight.T @ spread).T)
-    phi.project.bias.copy_((phi.project.bias - mean) @ spread)
-    theta.metric.weight.copy_(back.T)
+    phi.project.weight.copy_(spread @ phi.project.weight)
+    phi.project.bias.copy_(spread @ (phi.project.bias - mean))
+    theta.metric.weight.copy_(back)
 
 
 @torch.no_grad()

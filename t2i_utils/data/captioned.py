@@ -118,10 +118,10 @@ class CaptionedImages:
 
     def is_true(
         self,
-        pictures: Int64[Tensor, " B"],
-        sentence_owner: Int64[Tensor, " B"],
-        sentence_number: Int64[Tensor, " B"],
-    ) -> Bool[Tensor, " B"]:
+        pictures: Int64[Tensor, "*#B"],
+        sentence_owner: Int64[Tensor, "*#B"],
+        sentence_number: Int64[Tensor, "*#B"],
+    ) -> Bool[Tensor, "*B"]:
         """Whether the sentence (owner's number-th) is, as far as is known, true of the picture.
 
         With attributes: everything that it names, the picture has. Without: a sentence of the
@@ -130,7 +130,7 @@ class CaptionedImages:
         if self.attributes is None:
             return self.classes[pictures] == self.classes[sentence_owner]
         named = self.named[sentence_owner, sentence_number]
-        return ((named == self.attributes[pictures]) | (named < 0)).all(1)
+        return all_true(named, self.attributes[pictures])
 
     def rivals(
         self, pictures: Int64[Tensor, " B"], sentence_number: Int64[Tensor, " B"]
@@ -140,10 +140,14 @@ class CaptionedImages:
         Row n is picture n, column m the sentence of picture m. The rule of the wrong pairs
         (`is_true`): a sentence that is true of a picture is never its rival, whosever it is.
         """
-        n = len(pictures)
-        true = self.is_true(pictures.repeat_interleave(n), pictures.repeat(n),
-                            sentence_number.repeat(n))
-        return ~true.view(n, n)
+        return ~self.is_true(pictures[:, None], pictures[None], sentence_number[None])
+
+
+def all_true(
+    named: Int64[Tensor, "*#B A"], attributes: Int64[Tensor, "*#B A"]
+) -> Bool[Tensor, "*B"]:
+    """Whether all that a sentence names is so; where it is silent (-1), anything is."""
+    return ((named == attributes) | (named < 0)).all(-1)
 
 
 @dataclass(eq=False)
