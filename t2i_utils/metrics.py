@@ -12,6 +12,7 @@ from t2i_utils.checkpoints import load_weights, read_card
 from t2i_utils.data import blooms
 from t2i_utils.data.blooms import ATTRIBUTES, CLASS_ATTRIBUTES, NAMES
 from t2i_utils.data.captioned import CaptionedImages
+from t2i_utils.data.grammar import DETAILS  # sentences name them only where they are
 from t2i_utils.lesson import pretrained, seed_for
 from t2i_utils.models.dcgan import doublings
 
@@ -205,8 +206,6 @@ def colour_of_centre(images: Float[Tensor, "b 3 s s"]) -> list[str]:
 
 
 # ---- what an encoder keeps --------------------------------------------------------------------
-
-DETAILS = ("veins", "stamens", "rim")  # sentences name them only where they are
 
 
 def probe(
