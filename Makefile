@@ -2,7 +2,7 @@
 # make test [PROFILE=smoke|gpu]   style, unit tests, every notebook
 # make lab       JupyterLab on notebooks/
 # make refresh [PROFILE=laptop|gpu] [ONLY=07]   re-execute and store outputs
-# make study ONLY=07 [PROFILE=laptop|gpu] [SEEDS=0,1]   run other seeds and settings, store the study
+# make study ONLY=04 [PROFILE=laptop|gpu] [SEEDS=0,1]   run other seeds and settings, store the study
 # make home      rewrite badges, set-up cells and links after a change of the publishing home
 # make kaggle    build the data set with which the notebooks run on Kaggle without internet
 #

@@ -37,7 +37,7 @@ def joint_embedding_loss(
 ) -> Float[Tensor, ""]:
     """Structured joint embedding: a picture is nearer its own sentence than any rival, and back.
 
-    Symmetric hinge on the compatibility F(v, t) = θ(v)ᵀφ(t) (Reed et al. 2016, CVPR, equations 2
+    Symmetric hinge on the compatibility C(x, t) = θ(x)ᵀφ(t) (Reed et al. 2016, CVPR, equations 2
     to 5, with the mean over rivals in place of the worst). θ and φ are the picture's and the
     sentence's vectors. `rivals[n, m]`: sentence m competes for picture n, see
     `CaptionedImages.rivals`; own pairs are no rivals.

@@ -115,9 +115,9 @@ class CharCNNRNN(nn.Module):
 
 
 class PictureEncoder(nn.Module):
-    """θ(v): the picture's side of the joint embedding, strided convolutions and a linear map.
+    """θ(x): the picture's side of the joint embedding, strided convolutions and a linear map.
 
-    Smaller pictures are enlarged to `side`, at which the finest details can be seen. θ(v)ᵀφ(t) is
+    Smaller pictures are enlarged to `side`, at which the finest details can be seen. θ(x)ᵀφ(t) is
     the compatibility: the largest of a row or a column is what fits best.
     """
 
