@@ -1,25 +1,30 @@
 """Checkpoints that lose nothing: one safetensors file, written whole or not at all, no pickles.
 
 A checkpoint is everything that a run needs to go on as if it had never stopped: both players, the
-averaged generator, both optimisers, the schedulers, the loss scaler, and what was measured so far.
-Randomness is not in it: step i seeds itself (see `training.fit`).
+averaged generator, both optimisers, the schedulers, the loss scaler, what was measured so far, and
+what the run is (see `runs`). Randomness is not in it: step i seeds itself (see `training.fit`).
+Each file carries the SHA-256 of its content: a bit that flipped on the way is noticed.
 """
 
 import errno
+import hashlib
 import json
-import os
-import shutil
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-FORMAT = "t2i_utils checkpoint 1"
-PARTS = "t2i_utils parts 1"
+from t2i_utils import files
+
+CHECKPOINT = "checkpoint.safetensors"  # in a run_dir
+FORMAT = "t2i_utils checkpoint 2"
+PARTS = "t2i_utils parts 2"
 NETWORKS = ("G", "D", "G_avg")
 OPTIMISERS = ("opt_G", "opt_D")
 
@@ -32,7 +37,7 @@ class History(dict):
     """What a run measured: name → Float32 [steps], one value per step (NaN where a step gave none).
 
     `steps`: steps done; `seconds`: time they took, all sittings together; `snapshots`: step →
-    images as the caller's `snapshot` gave them; `interrupted`: whether the last `fit` was stopped.
+    images as the caller's `snapshot` gave them.
     """
 
     def __init__(self, *args, **kwargs):
@@ -40,26 +45,58 @@ class History(dict):
         self.steps: int = 0
         self.seconds: float = 0.0
         self.snapshots: dict[int, Tensor] = {}
-        self.interrupted: bool = False
+        self._room: dict[str, Tensor] = {}  # longer than what it holds: see `append`
 
     def append(self, values: dict[str, Tensor], steps: int) -> None:
         """Add `steps` more steps; `values` maps a name to its Float32 [steps]."""
+        done, self.steps = self.steps, self.steps + steps
         for name in dict.fromkeys([*self, *values]):
-            before = self.get(name, torch.full((self.steps,), torch.nan))
-            self[name] = torch.cat([before, values.get(name, torch.full((steps,), torch.nan))])
-        self.steps += steps
+            room = self._room.get(name)
+            if room is None or len(room) < self.steps:  # twice as much: then it is seldom copied
+                self._room[name] = room = torch.full((2 * self.steps,), torch.nan)
+                room[:done] = self.get(name, torch.tensor(torch.nan))
+            room[done : self.steps] = values.get(name, torch.tensor(torch.nan))
+            self[name] = room[: self.steps]
 
 
 # ---- whole runs -------------------------------------------------------------------------------
 
 
-def save(path: str | Path, players, history: History, step: int, seed: int) -> None:
+@dataclass
+class Checkpoint:
+    """A run's state as it was read, whole and unchanged: not yet in any players."""
+
+    path: Path
+    step: int
+    seed: int
+    run: dict[str, Any]  # what the run is, as `save` was told
+    kinds: dict[str, Any]  # of optimisers and schedulers
+    networks: dict[str, dict[str, Tensor]]
+    optimisers: dict[str, dict]
+    schedulers: list[dict]
+    scaler: dict | None
+    history: History = field(repr=False)
+
+
+def save(
+    path: str | Path,
+    players,
+    history: History,
+    step: int,
+    seed: int,
+    run: Mapping[str, Any] | None = None,
+) -> None:
     """Write a run's whole state to `path`, atomically: a failure leaves the file before it.
 
-    `players` is a `training.Players`. Raises OSError naming file, bytes needed and bytes free when
-    the disk is full, TypeError naming what cannot be stored.
+    `players` is a `training.Players`; `run` says in JSON's terms what the run is. Raises OSError
+    naming file, bytes needed and bytes free where the disk refuses, TypeError naming what cannot
+    be stored.
     """
-    tensors = _network_tensors(players)
+    tensors = {
+        f"{name}/{key}": value
+        for name in NETWORKS
+        for key, value in getattr(players, name).state_dict().items()
+    }
     rest = {name: getattr(players, name).state_dict() for name in OPTIMISERS}
     rest["schedulers"] = [scheduler.state_dict() for scheduler in players.schedulers]
     rest["scaler"] = players.scaler.state_dict() if players.scaler is not None else None
@@ -70,6 +107,7 @@ def save(path: str | Path, players, history: History, step: int, seed: int) -> N
         "step": str(step),
         "seed": str(seed),
         "seconds": repr(history.seconds),
+        "run": json.dumps(dict(run or {})),
         "kinds": json.dumps(_kinds(players)),
         "rest": json.dumps(_pack(rest, "rest", tensors)),
     }
@@ -80,44 +118,71 @@ def load(path: str | Path, players, seed: int | None = None) -> tuple[History, i
     """Read a run's state from `path` into `players`; returns its history and the steps done.
 
     Everything is checked before anything is loaded: after an error `players` is as it was.
-    Raises FileNotFoundError, and CheckpointError for a file that is cut short, is no checkpoint, is
-    another model's (naming the first tensor that differs), or was run with another seed.
+    Raises FileNotFoundError, and CheckpointError for a file that is cut short or damaged, is no
+    checkpoint, is another model's (naming the first tensor that differs), holds what is no number,
+    or was run with another seed.
     """
-    with _open(path) as file:
-        metadata = file.metadata() or {}
-        if metadata.get("format") != FORMAT:
-            raise CheckpointError(
-                f"{path}: found format {metadata.get('format')!r}, expected {FORMAT!r}"
-            )
-        if seed is not None and int(metadata["seed"]) != seed:
-            raise CheckpointError(
-                f"{path}: found a run with seed {metadata['seed']}, expected seed {seed}; "
-                "use that seed or another run_dir"
-            )
-        networks = _network_tensors(players)
-        stored = [name for name in file.keys() if name.startswith(NETWORKS_PREFIXES)]
-        _check_tensors(path, file, stored, networks)
-        for kind, expected in _kinds(players).items():
-            found = json.loads(metadata["kinds"]).get(kind)
-            if found != expected:
-                raise CheckpointError(f"{path}: {kind}: found {found}, expected {expected}")
-        rest = _unpack(json.loads(metadata["rest"]), file)
-        values = {name: file.get_tensor(name) for name in stored}
+    checkpoint = read(path)
+    if seed is not None and checkpoint.seed != seed:
+        raise CheckpointError(
+            f"{path}: found a run with seed {checkpoint.seed}, expected seed {seed}; "
+            "use that seed or another run_dir"
+        )
+    restore(checkpoint, players)
+    return checkpoint.history, checkpoint.step
+
+
+def read(path: str | Path) -> Checkpoint:
+    """Read and check a checkpoint, without players. Raises as `load` does."""
+    tensors, metadata = _read(path)
+    _check_format(path, metadata, FORMAT)
+    try:
+        rest = _unpack(json.loads(metadata["rest"]), tensors)
+        history = History(rest["history"])
+        history.steps, history.seconds = int(metadata["step"]), float(metadata["seconds"])
+        history.snapshots = rest["snapshots"]
+        networks = {name: _without(f"{name}/", tensors) for name in NETWORKS}
+        checkpoint = Checkpoint(
+            Path(path), history.steps, int(metadata["seed"]), json.loads(metadata["run"]),
+            json.loads(metadata["kinds"]), networks, {name: rest[name] for name in OPTIMISERS},
+            rest["schedulers"], rest["scaler"], history,
+        )  # fmt: skip
+    except Exception as error:  # whatever a file written by something else may lead to
+        words = f"{type(error).__name__}: {error}"
+        raise CheckpointError(f"{path}: found no complete run in it ({words})") from error
+    _check_history(path, history)
+    for name, state in (networks | checkpoint.optimisers).items():
+        _check_finite(path, name, state)
+    return checkpoint
+
+
+def restore(checkpoint: Checkpoint, players) -> None:
+    """Load what was read into `players`, if all of it fits; else CheckpointError, nothing changed.
+
+    A scheduler's or an optimiser's settings are those of the checkpoint: see `runs.take_over`.
+    """
+    path = checkpoint.path
+    for name in NETWORKS:
+        _check_part(path, name, getattr(players, name), checkpoint.networks[name])
+    for name, expected in _kinds(players).items():
+        if (found := checkpoint.kinds.get(name)) != expected:
+            raise CheckpointError(f"{path}: {name}: found {found}, expected {expected}")
+    for name in OPTIMISERS:
+        _check_part(path, name, getattr(players, name), checkpoint.optimisers[name])
+    for scheduler, state in zip(players.schedulers, checkpoint.schedulers, strict=True):
+        found, expected = sorted(state), sorted(scheduler.state_dict())
+        if found != expected:
+            kind = type(scheduler).__name__
+            raise CheckpointError(f"{path}: {kind}: found {found}, expected {expected}")
 
     for name in NETWORKS:
-        cut = len(name) + 1
-        state = {key[cut:]: value for key, value in values.items() if key[:cut] == f"{name}/"}
-        getattr(players, name).load_state_dict(state)
+        getattr(players, name).load_state_dict(checkpoint.networks[name])
     for name in OPTIMISERS:
-        _load_optimiser(getattr(players, name), rest[name])
-    for scheduler, state in zip(players.schedulers, rest["schedulers"], strict=True):
+        _load_optimiser(getattr(players, name), checkpoint.optimisers[name])
+    for scheduler, state in zip(players.schedulers, checkpoint.schedulers, strict=True):
         scheduler.load_state_dict(state)
-    if players.scaler is not None and rest["scaler"]:
-        players.scaler.load_state_dict(rest["scaler"])
-    history = History(rest["history"])
-    history.steps, history.seconds = int(metadata["step"]), float(metadata["seconds"])
-    history.snapshots = rest["snapshots"]
-    return history, history.steps
+    if players.scaler is not None and checkpoint.scaler:
+        players.scaler.load_state_dict(checkpoint.scaler)
 
 
 def save_parts(path: str | Path, step: int, **parts) -> None:
@@ -134,41 +199,24 @@ def load_parts(path: str | Path, **parts) -> int:
     Raises FileNotFoundError, and CheckpointError for a file of another kind or of other parts,
     naming the first tensor that differs; then the parts are as they were.
     """
-    with _open(path) as file:
-        metadata = file.metadata() or {}
-        if metadata.get("format") != PARTS:
-            raise CheckpointError(
-                f"{path}: found format {metadata.get('format')!r}, expected {PARTS!r}"
-            )
-        states = _unpack(json.loads(metadata["rest"]), file)
+    tensors, metadata = _read(path)
+    _check_format(path, metadata, PARTS)
+    try:
+        states, step = _unpack(json.loads(metadata["rest"]), tensors), int(metadata["step"])
+    except Exception as error:  # whatever a file written by something else may lead to
+        words = f"{type(error).__name__}: {error}"
+        raise CheckpointError(f"{path}: found no complete parts in it ({words})") from error
     if states.keys() != parts.keys():
         raise CheckpointError(f"{path}: found {sorted(states)}, expected {sorted(parts)}")
     for name, part in parts.items():
         _check_part(path, name, part, states[name])
+        _check_finite(path, name, states[name])
     for name, part in parts.items():
         if isinstance(part, torch.optim.Optimizer):
             _load_optimiser(part, states[name])
         else:
             part.load_state_dict(states[name])
-    return int(metadata["step"])
-
-
-def _check_part(path, name: str, part, state: dict) -> None:
-    """Raise CheckpointError where a part's state does not fit it."""
-    if isinstance(part, torch.optim.Optimizer):
-        weights = [p for group in part.param_groups for p in group["params"]]
-        expected = {f"{i}/{key}": weights[i].shape if value.dim() else value.shape
-                    for i, entries in state["state"].items() if i < len(weights)
-                    for key, value in entries.items() if isinstance(value, Tensor)}  # fmt: skip
-        found = {f"{i}/{key}": value.shape for i, entries in state["state"].items()
-                 for key, value in entries.items() if isinstance(value, Tensor)}  # fmt: skip
-    else:
-        expected = {key: value.shape for key, value in part.state_dict().items()}
-        found = {key: value.shape for key, value in state.items()}
-    for key in [*expected, *(key for key in found if key not in expected)]:
-        if found.get(key) != expected.get(key):
-            shapes = [list(s[key]) if key in s else "none" for s in (found, expected)]
-            raise CheckpointError(f"{path}: {name}: {key}: found {shapes[0]}, expected {shapes[1]}")
+    return step
 
 
 # ---- weights alone ----------------------------------------------------------------------------
@@ -196,30 +244,56 @@ def load_weights(path: str | Path, module: nn.Module) -> dict[str, str]:
 
     Raises FileNotFoundError, and CheckpointError as `load` does; then `module` is as it was.
     """
-    with _open(path) as file:
-        stored = list(file.keys())
-        _check_tensors(path, file, stored, module.state_dict())
-        module.load_state_dict({name: file.get_tensor(name) for name in stored})
-        return file.metadata() or {}
+    tensors, card = _read(path)
+    _check_tensors(path, "", tensors, module.state_dict())
+    _check_finite(path, "weights", tensors)
+    module.load_state_dict(tensors)
+    return card
 
 
 def read_card(path: str | Path) -> dict[str, str]:
     """The card of a file of weights: what they are, from where. Raises as `load_weights` does."""
-    with _open(path) as file:
-        return file.metadata() or {}
+    return _read(path)[1]
 
 
-# ---- what they stand on -----------------------------------------------------------------------
-
-NETWORKS_PREFIXES = tuple(f"{name}/" for name in NETWORKS)
+# ---- does it fit? -----------------------------------------------------------------------------
 
 
-def _network_tensors(players) -> dict[str, Tensor]:
-    return {
-        f"{name}/{key}": value
-        for name in NETWORKS
-        for key, value in getattr(players, name).state_dict().items()
-    }
+def _check_format(path, metadata: dict[str, str], expected: str) -> None:
+    if (found := metadata.get("format")) != expected:
+        raise CheckpointError(f"{path}: found format {found!r}, expected {expected!r}")
+
+
+def _check_history(path, history: History) -> None:
+    """Raise CheckpointError unless the history is one of that many steps."""
+    if history.steps < 0:
+        raise CheckpointError(f"{path}: found step {history.steps}, expected 0 or more")
+    for name, values in history.items():
+        if not isinstance(name, str) or not isinstance(values, Tensor):
+            raise CheckpointError(f"{path}: history {name!r}: found a {type(values).__name__}")
+        if values.shape != (history.steps,):
+            found = list(values.shape)
+            raise CheckpointError(
+                f"{path}: history {name}: found {found}, expected [{history.steps}], one a step"
+            )
+    for step, images in history.snapshots.items():
+        if not isinstance(step, int) or step > history.steps or not isinstance(images, Tensor):
+            raise CheckpointError(
+                f"{path}: snapshot of step {step!r}: expected images, of steps up to "
+                f"{history.steps}"
+            )
+
+
+def _check_finite(path, name: str, value: Any) -> None:
+    """Raise CheckpointError naming the first tensor in a state that holds nan or inf."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _check_finite(path, f"{name}/{key}", item)
+    elif isinstance(value, list | tuple):
+        for i, item in enumerate(value):
+            _check_finite(path, f"{name}/{i}", item)
+    elif isinstance(value, Tensor) and not value.isfinite().all():
+        raise CheckpointError(f"{path}: {name}: found nan or inf, expected numbers")
 
 
 def _kinds(players) -> dict[str, Any]:
@@ -229,8 +303,46 @@ def _kinds(players) -> dict[str, Any]:
         optimiser = getattr(players, name)
         groups = [len(group["params"]) for group in optimiser.param_groups]
         kinds[name] = f"{type(optimiser).__name__} of {groups} parameters"
-    kinds["schedulers"] = [type(scheduler).__name__ for scheduler in players.schedulers]
+    kinds["schedulers"] = [
+        f"{type(scheduler).__name__} of {_driven_by(scheduler, players)}"
+        for scheduler in players.schedulers
+    ]
     return kinds
+
+
+def _driven_by(scheduler, players) -> str:
+    """Which optimiser a scheduler drives, by name."""
+    owner = getattr(scheduler, "optimizer", None)
+    return next((name for name in OPTIMISERS if getattr(players, name) is owner), "another")
+
+
+def _check_part(path, name: str, part, state: dict) -> None:
+    """Raise CheckpointError where a network's or an optimiser's state does not fit it."""
+    if not isinstance(part, torch.optim.Optimizer):
+        return _check_tensors(path, f"{name}/", state, part.state_dict(), same_type=True)
+    try:
+        sizes = [len(group["params"]) for group in state["param_groups"]]
+        moments = [(int(i), key, value) for i, entries in state["state"].items()
+                   for key, value in entries.items() if isinstance(value, Tensor)]  # fmt: skip
+    except Exception as error:
+        words = f"{type(error).__name__}: {error}"
+        raise CheckpointError(f"{path}: {name}: found no optimiser's state ({words})") from error
+    weights = [p for group in part.param_groups for p in group["params"]]
+    expected = [len(group["params"]) for group in part.param_groups]
+    if sizes != expected:
+        raise CheckpointError(f"{path}: {name}: found {sizes} parameters, expected {expected}")
+    for i, key, value in moments:
+        shape = list(weights[i].shape) if 0 <= i < len(weights) else None
+        if shape is None or not _spreads_over(value.shape, shape):
+            raise CheckpointError(
+                f"{path}: {name}: {i}/{key}: found {list(value.shape)}, expected {shape}"
+            )
+
+
+def _spreads_over(shape, weight: list[int]) -> bool:
+    """Whether a moment is one number, of its weight's shape, or of some of its rows or columns."""
+    few = len(shape) == len(weight)
+    return not shape or few and all(n in (1, m) for n, m in zip(shape, weight, strict=True))
 
 
 def _load_optimiser(optimiser: torch.optim.Optimizer, state: dict) -> None:
@@ -242,6 +354,34 @@ def _load_optimiser(optimiser: torch.optim.Optimizer, state: dict) -> None:
             if isinstance(value, Tensor) and value.shape == parameters[index].shape and value.dim():
                 entries[key] = torch.empty_like(parameters[index], dtype=value.dtype).copy_(value)
     optimiser.load_state_dict(state)
+
+
+def _check_tensors(
+    path, prefix: str, found: dict[str, Tensor], expected: dict[str, Tensor], same_type=False
+) -> None:
+    """Raise CheckpointError naming the first tensor that is missing, misshapen, or too many."""
+
+    def described(tensors, name):
+        if name not in tensors:
+            return "none"
+        precision = f" {tensors[name].dtype}".replace("torch.", "") if same_type else ""
+        return f"{list(tensors[name].shape)}{precision}"
+
+    for name in [*expected, *(name for name in found if name not in expected)]:
+        pair = described(found, name), described(expected, name)
+        if pair[0] != pair[1]:
+            raise CheckpointError(
+                f"{path} does not fit this model: tensor {prefix}{name}: found {pair[0]}, "
+                f"expected {pair[1]}"
+            )
+
+
+# ---- the file ---------------------------------------------------------------------------------
+
+
+def _without(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Those of the tensors whose name begins so, by the rest of their names."""
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
 def _pack(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
@@ -260,51 +400,57 @@ def _pack(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
     raise TypeError(f"{name}: found {type(value).__name__}, expected tensors, numbers and strings")
 
 
-def _unpack(packed: Any, file) -> Any:
+def _unpack(packed: Any, tensors: dict[str, Tensor]) -> Any:
     if not isinstance(packed, dict):
         return packed
     (kind, value), = packed.items()
     if kind == "tensor":
-        return file.get_tensor(value)
+        return tensors[value]
     if kind in ("dict", "counter"):
-        pairs = {key: _unpack(item, file) for key, item in value}
+        pairs = {key: _unpack(item, tensors) for key, item in value}
         return Counter(pairs) if kind == "counter" else pairs
-    items = [_unpack(item, file) for item in value]
+    items = [_unpack(item, tensors) for item in value]
     return tuple(items) if kind == "tuple" else items
 
 
-def _open(path: str | Path):
-    if not Path(path).is_file():
+def _digest(tensors: dict[str, Tensor], metadata: dict[str, str]) -> str:
+    """SHA-256 over everything that a file holds: names, types, shapes, bytes, metadata."""
+    digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """A file's tensors and metadata, as they were written. Raises as `load` does."""
+    path = files.expanded(path)
+    if path.is_dir():
+        raise CheckpointError(f"{path}: found a folder, expected a safetensors file")
+    if not path.is_file():
         raise FileNotFoundError(errno.ENOENT, "no such safetensors file", str(path))
     try:
-        return safe_open(path, framework="pt")
-    except SafetensorError as error:
+        with safe_open(path, framework="pt") as file:
+            metadata = dict(file.metadata() or {})
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except Exception as error:  # SafetensorError, JSONDecodeError, UnicodeDecodeError, ...
         raise CheckpointError(
-            f"{path}: found {Path(path).stat().st_size} bytes, cut short or of something else "
+            f"{path}: found {path.stat().st_size} bytes, cut short or of something else "
             f"({error}), expected a whole safetensors file"
         ) from error
-
-
-def _check_tensors(path, file, stored: list[str], expected: dict[str, Tensor]) -> None:
-    """Raise CheckpointError naming the first tensor that is missing, misshapen, or too many."""
-    other = f"{path} does not fit this model: tensor"
-    for name, value in expected.items():
-        if name not in stored:
-            raise CheckpointError(f"{other} {name}: found none, expected {list(value.shape)}")
-        shape = list(file.get_slice(name).get_shape())
-        if shape != list(value.shape):
-            raise CheckpointError(f"{other} {name}: found {shape}, expected {list(value.shape)}")
-    for name in stored:
-        if name not in expected:
-            shape = list(file.get_slice(name).get_shape())
-            raise CheckpointError(f"{other} {name}: found {shape}, expected none")
+    found = metadata.pop("sha256", None)
+    ours = metadata.get("format") in (FORMAT, PARTS)  # other files of weights may have none
+    if (found is not None or ours) and found != (expected := _digest(tensors, metadata)):
+        raise CheckpointError(
+            f"{path}: damaged since it was written: found content of SHA-256 {expected[:12]}…, "
+            f"expected {str(found)[:12]}…"
+        )
+    return tensors, metadata
 
 
 def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write beside `path`, see that it is on the disk, and only then put it in its place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Always the same name: what a killed process left there, the next save writes over.
-    temporary = path.with_name(f".{path.name}.tmp")
+    """Write tensors and metadata, with the hash of both, whole or not at all."""
     whole: dict[str, Tensor] = {}
     storages: set[int] = set()
     for name, tensor in tensors.items():
@@ -313,36 +459,8 @@ def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> 
             tensor = tensor.clone()
         storages.add(tensor.untyped_storage().data_ptr())
         whole[name] = tensor
-    try:
-        temporary.touch()
-        mode = temporary.stat().st_mode
-        save_file(whole, temporary, metadata)
-        temporary.chmod(mode)  # as any new file here; safetensors would let only its owner read it
-        _to_disk(temporary)
-        os.replace(temporary, path)
-        _to_disk(path.parent)
-    except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if not _is_disk_full(error):
-            raise
-        needed = sum(tensor.nbytes for tensor in whole.values())
-        free = shutil.disk_usage(path.parent).free
-        kept = "the one before it is kept" if path.exists() else "nothing was written"
-        message = f"disk full: {needed:,} bytes needed, {free:,} free; {kept}"
-        raise OSError(errno.ENOSPC, message, str(path)) from error
-
-
-def _is_disk_full(error: BaseException) -> bool:
-    if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return isinstance(error, SafetensorError) and "No space left" in str(error)
-
-
-def _to_disk(path: Path) -> None:
-    if os.name == "nt" and path.is_dir():  # Windows has no handle to a folder
-        return
-    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    needed = sum(tensor.nbytes for tensor in whole.values())
+    there = files.expanded(path).exists()
+    kept = "the one before it is kept" if there else "nothing was written"
+    with files.whole(path, needed, f"{kept}; make room, or choose another folder") as draft:
+        save_file(whole, draft, metadata | {"sha256": _digest(whole, metadata)})

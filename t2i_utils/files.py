@@ -5,11 +5,12 @@ Everything the project writes goes through here: checkpoints, caches, stored not
 
 import errno
 import os
+import re
 import shutil
 import socket
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +19,8 @@ from filelock import FileLock, Timeout
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NO_LOCKS = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOLCK, errno.EINVAL)
+# libraries that write from Rust or C++ tell of a full disk in words only; the second are numpy's
+FULL_IN_WORDS = re.compile(r"No space left|^\d+ requested and \d+ written$")
 STALE = 3600  # seconds: what nobody has written to for so long, a killed process left there
 
 
@@ -49,14 +52,13 @@ def explained(
     try:
         yield
     except Exception as error:
-        # libraries that write from Rust or C++ tell of a full disk in words only
-        full = getattr(error, "errno", None) in FULL or "No space left" in str(error)
+        full = getattr(error, "errno", None) in FULL or FULL_IN_WORDS.search(str(error)) is not None
         if isinstance(error, Held) or not full and not _concerns(error, path):
             raise
         number = errno.ENOSPC if full else error.errno
         what = "disk full" if full else f"cannot be written ({error.strerror})"
-        there = next(p for p in (Path(path).absolute(), *Path(path).absolute().parents)
-                     if p.exists())  # fmt: skip
+        places = (Path(path).absolute(), *Path(path).absolute().parents)
+        there = next(place for place in places if os.path.exists(place))  # even where unreadable
         asked = f"{needed:,} bytes needed, " if needed is not None else ""
         said = f"{what}: {asked}{shutil.disk_usage(there).free:,} bytes free"
         raise OSError(number, f"{said}; {advice}" if advice else said, str(path)) from error
@@ -78,12 +80,15 @@ def whole(
 
     Safe on the disk before it is renamed; what was there before stays until then, and after an
     error. Refused `chmod` and fsync of folders, as on some network drives, are ignored. Raises
-    OSError as `explained` does.
+    OSError as `explained` does, at once where the disk has no room for the bytes `needed`.
     """
     path = expanded(path)
     with explained(path, needed, advice):
         path.parent.mkdir(parents=True, exist_ok=True)
         swept(path)
+        # some network drives say that 0 bytes are free, and take what comes
+        if needed is not None and 0 < shutil.disk_usage(path.parent).free < needed:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.part")
         try:
             draft.mkdir() if folder else draft.touch()
@@ -91,13 +96,12 @@ def whole(
             yield draft
             with suppress(OSError):  # as any new file here, whatever a library made of it
                 draft.chmod(mode)
-            for file in draft.rglob("*") if folder else [draft]:
+            for file in (*draft.rglob("*"), draft):
                 _to_disk(file)
             if folder and path.is_dir():
                 shutil.rmtree(path)
             os.replace(draft, path)
-            with suppress(OSError):
-                _to_disk(path.parent)
+            _to_disk(path.parent)
         finally:
             _removed(draft)
 
@@ -108,10 +112,10 @@ def swept(path: str | os.PathLike, alone: bool = False) -> None:
     `alone`: the caller holds the lock under which alone `path` is written.
     """
     path = Path(path)
-    prefix = f".{path.name}."
+    draft = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{12}}\.part")  # as `whole` names one
     with suppress(OSError):  # tidying up is no reason to fail
         for left in path.parent.iterdir():
-            if left.name.startswith(prefix) and left.name.endswith(".part"):
+            if draft.fullmatch(left.name):
                 if alone or time.time() - _last_written(left) > STALE:
                     _removed(left)
 
@@ -128,7 +132,7 @@ def held(path: str | os.PathLike, wait: bool, advice: str = "") -> Iterator[None
     note = path.with_name(f".{path.name}.holder")
     with explained(path, advice=advice):
         path.parent.mkdir(parents=True, exist_ok=True)
-        locked = _locked(lock, note, path, wait)
+        locked = _locked(lock, note, path, wait, advice)
     if not locked:
         yield
         return
@@ -144,13 +148,27 @@ def held(path: str | os.PathLike, wait: bool, advice: str = "") -> Iterator[None
         lock.release()
 
 
-def _locked(lock: FileLock, note: Path, path: Path, wait: bool) -> bool:
+def made_once(path: Path, make: Callable[[], None], advice: str = "") -> None:
+    """Call `make`, which writes `path` whole, unless it is there: the first process to come does.
+
+    The others wait for it. What is there already needs no lock, so it may be on a read-only disk.
+    """
+    if not path.exists():
+        with held(path, wait=True, advice=advice):
+            if not path.exists():  # else another process made it meanwhile
+                make()
+
+
+def _locked(lock: FileLock, note: Path, path: Path, wait: bool, advice: str) -> bool:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        who = note.read_text() if note.is_file() else "another process"
+        who = "another process"
+        with suppress(OSError):  # it has not signed yet, or is done by now
+            who = note.read_text() or who
         if not wait:
-            raise Held(errno.EBUSY, f"in use by {who}", str(path)) from None
+            said = f"in use by {who}" + (f"; {advice}" if advice else "")
+            raise Held(errno.EBUSY, said, str(path)) from None
         print(f"waiting for {who}, which is at {path}", flush=True)
         lock.acquire()
     except NotImplementedError:
@@ -163,9 +181,15 @@ def _locked(lock: FileLock, note: Path, path: Path, wait: bool) -> bool:
 
 
 def _to_disk(path: Path) -> None:
-    if os.name == "nt" and path.is_dir():  # Windows has no handle to a folder
-        return
-    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    if path.is_dir():
+        with suppress(OSError):  # some network drives refuse it; Windows has no handle to a folder
+            _synced(path, os.O_RDONLY)
+    else:
+        _synced(path, os.O_RDWR)
+
+
+def _synced(path: Path, how: int) -> None:
+    handle = os.open(path, how)
     try:
         os.fsync(handle)
     finally:

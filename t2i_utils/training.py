@@ -5,17 +5,15 @@ A step function owns the mathematics: `step(players, batch)` computes the losses
 precision, processes, logs, progress, checkpoints, and stopping where numbers stop being numbers.
 """
 
-import math
+import errno
 import signal
-import sys
 import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from accelerate import Accelerator
@@ -25,33 +23,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, IterableDataset
-from tqdm.auto import tqdm
-from tqdm.notebook import tqdm_notebook
 
-from t2i_utils import checkpoints
-from t2i_utils.checkpoints import History
+from t2i_utils import checkpoints, files, runs
+from t2i_utils.checkpoints import CHECKPOINT, CheckpointError, History
 from t2i_utils.lesson import seed_for, working_device
+from t2i_utils.logs import Log, TrainingDiverged
 
-CHECKPOINT = "checkpoint.safetensors"
 PRECISIONS = ("no", "bf16", "fp16")
-
-
-class TrainingDiverged(RuntimeError):
-    """A loss, a score or a weight became infinite or no number; the last good checkpoint is kept.
-
-    `step`: steps done when it was so, counted from 1; `quantity`: its name; `run_dir` and
-    `checkpoint`: where the run is kept, None where nothing is.
-    """
-
-    def __init__(self, step: int, quantity: str, found: str, run_dir: Path | None):
-        path = run_dir / CHECKPOINT if run_dir else None
-        self.step, self.quantity, self.run_dir = step, quantity, run_dir
-        self.checkpoint = path if path and path.exists() else None
-        super().__init__(
-            f"training diverged at step {step}: {quantity}: found {found}, expected a number. "
-            f"The run: {run_dir or 'not kept'}; its last good checkpoint: {self.checkpoint}. "
-            "A lower learning rate often helps."
-        )
 
 
 @dataclass
@@ -105,7 +83,10 @@ class Players:
     def _update(self, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
         self.opt_G.zero_grad(set_to_none=True)
         self.opt_D.zero_grad(set_to_none=True)
-        with torch.autocast(loss.device.type, enabled=False):  # backward chooses its own precision
+        kind = loss.device.type
+        casts = torch.amp.is_autocast_available(kind)  # not on every device
+        # backward chooses its own precision
+        with torch.autocast(kind, enabled=False) if casts else nullcontext():
             if self.accelerator is None:  # outside fit, as when a notebook tries its step once
                 loss.backward()
             else:
@@ -175,186 +156,180 @@ def fit(
     train mode: a part that must not, overrides `train`.
 
     `run_dir` keeps TensorBoard's logs and a checkpoint: every `checkpoint_every` steps, on an
-    interrupt, at the end. Where it holds one, fit goes on from it, on a CPU to the same bits.
+    interrupt, at the end. Where it holds one, fit goes on from it, on a CPU to the same bits, if it
+    is the same run: see `runs.identity`; a learning rate may be another. One process at a time.
     `snapshot(players)` gives images [N, C, S, S] (uint8, or floats in [-1, 1]) for the history,
     every `snapshot_every` steps (None: with each checkpoint).
     `precision`: "no" (float32), "bf16", or "fp16" (CUDA only; its loss scaling waits for the device
     at each update unless the optimisers are made with fused=True).
-    SIGINT or SIGTERM: the step is finished, saved, and fit returns; a second one raises at once.
+    SIGINT or SIGTERM: the step is finished and saved, then the signal goes through: Interrupted, a
+    KeyboardInterrupt, leaves fit, the players as they stand. A second one raises at once.
+
+    Several processes: `torchrun --nproc-per-node 2 script.py`, on a CPU too. `accelerate launch`
+    and accelerate's `notebook_launcher` start two on two GPUs, and on a CPU only when told
+    `--cpu --num_processes 2` (the command) or never (the notebook); they do not say so.
 
     Raises TrainingDiverged; TypeError or ValueError for arguments, batches or values of the step
-    function that are not as above; CheckpointError for a run_dir that holds another run.
+    function that are not as above; CheckpointError for a run_dir that holds another run,
+    files.Held for one that another process has, OSError for one that cannot be written.
     """
     snapshot_every = snapshot_every or checkpoint_every
     _check_counts(steps=steps, log_every=log_every, checkpoint_every=checkpoint_every,
                   snapshot_every=snapshot_every)  # fmt: skip
-    accelerator, device = _accelerator(precision, device)
-    rank, processes = accelerator.process_index, accelerator.num_processes
-    _check_batches(batches, steps * processes)
-    _place(players, accelerator, device)
-
-    run_dir = Path(run_dir) if run_dir is not None else None
-    history, path = History(), run_dir / CHECKPOINT if run_dir else None
-    if path and path.exists():
-        history, _ = checkpoints.load(path, players, seed)
-        if progress and rank == 0:
-            print(f"going on from step {history.steps} of {steps}: {path}")
-    if history.steps >= steps:
-        return history
-
-    on_gpu = device.type == "cuda"
-    log = _Log(history, accelerator, run_dir, steps, progress)
-    with _interruptible() as interrupt, torch.random.fork_rng([device] if on_gpu else []), log:
+    run_dir = _checked_folder(run_dir)
+    path = run_dir / CHECKPOINT if run_dir else None
+    with (
+        _interruptible() as interrupt,
+        _accelerated(players, precision, device) as (accelerator, device),
+        _alone_in(run_dir, accelerator),
+        torch.random.fork_rng([device] if device.type == "cuda" else []),
+    ):
+        rank, processes = accelerator.process_index, accelerator.num_processes
+        _check_batches(batches, steps * processes)
+        what = runs.identity(players, batches, step_fn, processes) if path else {}
+        history = _begun(path, players, seed, steps, what, said=progress and rank == 0)
+        if history.steps >= steps:
+            return history
         mine = range(history.steps * processes + rank, steps * processes, processes)
-        loader = DataLoader(batches, batch_size=None, sampler=mine, num_workers=2 * on_gpu,
-                            pin_memory=on_gpu)  # fmt: skip
-        for step, batch in enumerate(loader, start=history.steps):
-            batch = _to_device(batch, device)
-            torch.manual_seed(seed_for(seed, "step", step, rank))
-            with accelerator.autocast():
-                log.keep(step_fn(players, batch))
-            if processes > 1:  # one model: BatchNorm's statistics too
-                _mean_over_processes(accelerator, [*players.G.buffers(), *players.D.buffers()])
-            players.average()
-            for scheduler in players.schedulers:
-                scheduler.step()
+        with Log(history, accelerator, run_dir, steps, progress) as log:
+            for step, batch in enumerate(_loader(batches, mine, device), start=history.steps):
+                if interrupt.came and processes == 1 and step == history.steps:
+                    break  # before the first step
+                batch = _to_device(batch, device)
+                torch.manual_seed(seed_for(seed, "step", step, rank))
+                with accelerator.autocast():
+                    log.keep(step_fn(players, batch))
+                if processes > 1:  # one model: BatchNorm's statistics too
+                    buffers = [*players.G.buffers(), *players.D.buffers()]
+                    _mean_over_processes(accelerator, buffers)
+                players.average()
+                for scheduler in players.schedulers:
+                    scheduler.step()
 
-            done = step + 1
-            stop = interrupt.is_set()
-            if processes > 1:  # all stop at the same step; asked only where all wait anyway
-                stop = done % log_every == 0 and _any_process(accelerator, stop)
-            save = stop or done % checkpoint_every == 0 or done == steps
-            if save or done % log_every == 0:
-                log.flush()
-            if snapshot is not None and done % snapshot_every == 0:
-                torch.manual_seed(seed_for(seed, "snapshot", step))
-                log.snapshot(done, _snapshot(players, snapshot))
-            if save:
-                _check_weights(players, done, run_dir)
-                if path and rank == 0:
-                    checkpoints.save(path, players, history, done, seed)
-                accelerator.wait_for_everyone()
-            if stop:
-                history.interrupted = done < steps
-                break
-    if history.interrupted and rank == 0:
-        how = f"saved in {path}; call fit again to go on" if path else (
-            "not saved; with a run_dir, another call of fit would go on")
-        print(f"interrupted after step {history.steps} of {steps}: {how}")
-    elif progress and rank == 0:
+                done = step + 1
+                stop = interrupt.came
+                if processes > 1:  # all stop at the same step; asked only where all wait anyway
+                    stop = done % log_every == 0 and _any_process(accelerator, stop)
+                save = stop or done % checkpoint_every == 0 or done == steps
+                if save or done % log_every == 0:
+                    log.flush()
+                if snapshot is not None and done % snapshot_every == 0:
+                    torch.manual_seed(seed_for(seed, "snapshot", step))
+                    log.snapshot(done, _snapshot(players, snapshot))
+                if save:
+                    _check_weights(players, done, run_dir)
+                    if path and rank == 0:
+                        checkpoints.save(path, players, history, done, seed, what)
+                    accelerator.wait_for_everyone()
+                if stop:
+                    interrupt.came = True
+                    break
+    if interrupt.came:
+        interrupt.go_on(history, steps, path)
+    if progress and rank == 0:
         print(f"{history.steps} steps in {history.seconds:.0f} s")
     return history
 
 
-# ---- logs -------------------------------------------------------------------------------------
+# ---- around the steps -------------------------------------------------------------------------
 
 
-class _Log:
-    """Keeps what steps give without waiting for the device, and spreads it at each `flush`."""
+class Interrupted(KeyboardInterrupt):
+    """fit was stopped by a signal, after a whole step; `history` is what was measured until then.
 
-    def __init__(self, history, accelerator, run_dir, steps, progress):
-        self.history, self.accelerator, self.run_dir = history, accelerator, run_dir
-        self.pending: list[dict[str, Tensor]] = []
-        self.board = None
-        if run_dir is not None and accelerator.is_main_process:
-            from torch.utils.tensorboard import SummaryWriter  # slow to import; not always needed
+    The players stand as that step left them.
+    """
 
-            self.board = SummaryWriter(run_dir, purge_step=history.steps + 1)
-        self.bar = _bar(history.steps, steps, progress and accelerator.is_main_process)
-        self.last = time.monotonic()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, *_):
-        self.bar.close()
-        try:
-            if self.board is not None:
-                self.board.close()
-        except OSError:  # on a full disk: what the checkpoint said of it is the better message
-            if kind is None:
-                raise
-
-    def keep(self, measured: Any) -> None:
-        """Take one step's values as they are; they may not be computed yet."""
-        if not isinstance(measured, Mapping):
-            found = type(measured).__name__
-            raise TypeError(f"step function: it returned {found}, expected a dict of tensors")
-        for name, value in measured.items():
-            if not isinstance(value, Tensor) or value.dim() != 0:
-                shape = f" of shape {list(value.shape)}" if isinstance(value, Tensor) else ""
-                raise TypeError(f"step function: {name}: found a {type(value).__name__}{shape}, "
-                                "expected a tensor of one number (shape [])")  # fmt: skip
-        self.pending.append({name: value.detach() for name, value in measured.items()})
-        self.bar.update()
-
-    def flush(self) -> None:
-        """Fetch what is pending, check it, and add it to the history, TensorBoard and the bar."""
-        keys = [(row, name) for row, measured in enumerate(self.pending) for name in measured]
-        rows = {name: torch.full((len(self.pending),), torch.nan) for _, name in keys}
-        if keys:
-            values = torch.stack([
-                self.pending[row][name].to(self.accelerator.device, torch.float32)
-                for row, name in keys
-            ])  # fmt: skip
-            values = self.accelerator.reduce(values, "mean").tolist()
-            for (row, name), value in zip(keys, values, strict=True):
-                if not math.isfinite(value):
-                    step = self.history.steps + row + 1
-                    raise TrainingDiverged(step, name, str(value), self.run_dir)
-                rows[name][row] = value
-        self.history.append(rows, len(self.pending))
-        self.pending, now = [], time.monotonic()
-        self.history.seconds, self.last = self.history.seconds + now - self.last, now
-        means = {name: float(values.nanmean()) for name, values in rows.items()}
-        for name, mean in means.items() if self.board is not None else ():
-            self.board.add_scalar(name, mean, self.history.steps)
-        self.bar.set_postfix({name: f"{mean:.3g}" for name, mean in list(means.items())[:4]}, False)
-
-    def snapshot(self, step: int, images: Tensor) -> None:
-        self.history.snapshots[step] = images
-        if self.board is not None and images.dim() == 4 and images.shape[1] in (1, 3):
-            unit = images if images.dtype == torch.uint8 else (images.float() / 2 + 0.5).clamp(0, 1)
-            self.board.add_images("snapshot", unit, step)
+    def __init__(self, message: str, history: History):
+        super().__init__(message)
+        self.history = history
 
 
-def _bar(done: int, steps: int, shown: bool) -> tqdm:
-    """tqdm's bar; where nothing can be redrawn (a pipe, a CI log), a plain line now and then."""
-    if not shown:
-        return tqdm(disable=True)
-    if issubclass(tqdm, tqdm_notebook) or sys.stderr.isatty():
-        return tqdm(total=steps, initial=done, unit="step")
-    return tqdm(total=steps, initial=done, unit="step", file=_Lines(), mininterval=10, ncols=100)
+class _Interrupt:
+    """Whether a signal came, and which one."""
 
+    def __init__(self) -> None:
+        self.came, self.number = False, signal.SIGINT
 
-class _Lines:
-    """A file for tqdm that prints each redrawn bar as a line of its own."""
+    def note(self, number: int, frame: Any) -> None:
+        if self.came:
+            raise KeyboardInterrupt
+        self.came, self.number = True, number
 
-    def write(self, text: str) -> None:
-        if text := text.strip():
-            print(text, file=sys.stderr)
-
-    def flush(self) -> None:
-        sys.stderr.flush()
+    def go_on(self, history: History, steps: int, path: Path | None) -> NoReturn:
+        """Let the signal through, now that all is saved: the cell, the queue, the process ends."""
+        how = "not saved; with a run_dir, another call of fit would go on"
+        if path is not None:
+            how = f"saved in {path}; call fit again to go on" if history.steps else "nothing done"
+        message = f"interrupted after step {history.steps} of {steps}: {how}"
+        if self.number == signal.SIGTERM:
+            print(message, flush=True)
+            signal.raise_signal(signal.SIGTERM)  # ends the process, where nobody handles it
+        raise Interrupted(message, history)
 
 
 @contextmanager
-def _interruptible() -> Iterator[threading.Event]:
-    """The first SIGINT or SIGTERM sets the event; a second one raises at once."""
-    asked = threading.Event()
-
-    def note(number, frame):
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-
-    main = threading.current_thread() is threading.main_thread()  # others cannot have handlers
-    before = {n: signal.signal(n, note) for n in (signal.SIGINT, signal.SIGTERM) if main}
+def _interruptible() -> Iterator[_Interrupt]:
+    """The first SIGINT or SIGTERM is noted; a second one raises at once. Ignored ones stay so."""
+    interrupt = _Interrupt()
+    before = {}
+    if threading.current_thread() is threading.main_thread():  # others cannot have handlers
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                before[number] = signal.signal(number, interrupt.note)
     try:
-        yield asked
+        yield interrupt
     finally:
         for number, handler in before.items():
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+
+def _begun(
+    path: Path | None, players: Players, seed: int, steps: int, what: dict, said: bool
+) -> History:
+    """The history to go on from: of the checkpoint, now in the players, or a new one."""
+    if path is None or not path.exists():
+        return History()
+    checkpoint = checkpoints.read(path)
+    if checkpoint.seed != seed:
+        raise CheckpointError(
+            f"{path}: found a run with seed {checkpoint.seed}, expected seed {seed}; "
+            "use that seed or another run_dir"
+        )
+    changes = runs.take_over(checkpoint, what, players)
+    done = checkpoint.step
+    going = f"going on from step {done} of {steps}: {path}"
+    if done >= steps:
+        going = f"complete, nothing to do: {path} has {done:,} steps, {steps:,} were asked for"
+    if said:
+        print(going)
+    if players.accelerator.is_main_process:
+        print(*changes, sep="\n", end="\n" if changes else "")
+    return checkpoint.history
+
+
+def _loader(batches: Any, mine: range, device: torch.device) -> DataLoader:
+    on_gpu = device.type == "cuda"
+    return DataLoader(batches, batch_size=None, sampler=mine, num_workers=2 * on_gpu,
+                      pin_memory=on_gpu)  # fmt: skip
+
+
+@contextmanager
+def _alone_in(run_dir: Path | None, accelerator: Accelerator) -> Iterator[None]:
+    """Inside, the processes of this run alone are at run_dir; files.Held where others are."""
+    with ExitStack() as stack:
+        refusal = None
+        if run_dir is not None and accelerator.is_main_process:
+            try:
+                advice = "let it end, or use another run_dir"
+                stack.enter_context(files.held(run_dir / CHECKPOINT, wait=False, advice=advice))
+            except OSError as error:
+                refusal = error
+        if accelerator.num_processes > 1 and _any_process(accelerator, refusal is not None):
+            refusal = refusal or files.Held(errno.EBUSY, "refused to the first process", run_dir)
+        if refusal is not None:
+            raise refusal
+        yield
 
 
 @torch.no_grad()
@@ -373,6 +348,23 @@ def _snapshot(players: Players, snapshot: Callable[[Players], Any]) -> Tensor:
 # ---- devices and processes --------------------------------------------------------------------
 
 
+@contextmanager
+def _accelerated(
+    players: Players, precision: str, device: torch.device | str | None
+) -> Iterator[tuple[Accelerator, torch.device]]:
+    """Inside, accelerate does precision and processes, and everything is on the device.
+
+    Afterwards accelerate is as if never used: its launchers refuse to start where it was.
+    """
+    try:
+        accelerator, device = _accelerator(precision, device)
+        _place(players, accelerator, device)
+        yield accelerator, device
+    finally:
+        players.accelerator = None
+        AcceleratorState._reset_state(reset_partial_state=True)
+
+
 def _accelerator(
     precision: str, device: torch.device | str | None
 ) -> tuple[Accelerator, torch.device]:
@@ -385,7 +377,7 @@ def _accelerator(
         if not torch.cuda.is_bf16_supported(including_emulation=False):
             name = torch.cuda.get_device_name(device)
             raise ValueError(f"fit: precision: found 'bf16' on {name}, expected 'no' or 'fp16'")
-    # accelerate keeps one state for the whole program; a notebook fits more than once
+    # accelerate keeps one state for the whole program; somebody may have used it before
     AcceleratorState._reset_state(reset_partial_state=True)
     # a cached cast of a weight would outlive that weight's update within the step
     uncached = AutocastKwargs(cache_enabled=False)
@@ -464,14 +456,29 @@ def _check_batches(batches: Any, needed: int) -> None:
         raise ValueError(f"fit: batches: found {len(batches)} of them, expected at least {needed}")
 
 
+def _checked_folder(run_dir: str | Path | None) -> Path | None:
+    if run_dir is None:
+        return None
+    run_dir = files.expanded(run_dir)
+    if run_dir.exists() and not run_dir.is_dir():
+        raise NotADirectoryError(
+            errno.ENOTDIR, "fit: run_dir: found a file, expected a folder", str(run_dir)
+        )
+    return run_dir
+
+
 def _check_weights(players: Players, step: int, run_dir: Path | None) -> None:
-    """Raise TrainingDiverged naming the first weight that is not finite; one wait for all."""
+    """Raise TrainingDiverged naming the first weight or moment that is no number; one wait."""
     named = {
         f"{who}'s {name}": value
-        for who in ("G", "D", "G_avg")
+        for who in checkpoints.NETWORKS
         for name, value in getattr(players, who).state_dict().items()
         if value.is_floating_point()
     }
+    for who in checkpoints.OPTIMISERS:
+        for i, entries in getattr(players, who).state_dict()["state"].items():
+            named |= {f"{who}'s {i}/{name}": value for name, value in entries.items()
+                      if isinstance(value, Tensor) and value.dim()}  # fmt: skip
     finite = torch.stack([value.isfinite().all() for value in named.values()]).tolist()
     if not all(finite):
         raise TrainingDiverged(step, list(named)[finite.index(False)], "nan or inf in it", run_dir)

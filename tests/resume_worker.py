@@ -90,26 +90,34 @@ def snapshot(players):
     return players.G_avg.eval()(z)
 
 
-def train(run_dir, steps, step_fn=gan_step, players=None, **settings):
+class Troubled(Pictures):
+    """The same pictures; asked for batch `at`, it first does what it is told.
+
+    Trouble comes with a batch and not in a step function: another one would be another run.
+    """
+
+    def __init__(self, at, trouble):
+        super().__init__()
+        self.at, self.trouble = at, trouble
+
+    def __getitem__(self, i):
+        if i == self.at:
+            self.trouble()
+        return super().__getitem__(i)
+
+
+def train(run_dir, steps, step_fn=gan_step, players=None, batches=None, **settings):
     """fit as every resume test runs it; intervals that do not divide one another or the stop."""
-    players = players or make_players()
+    players, batches = players or make_players(), batches or Pictures()
     usual = dict(log_every=30, checkpoint_every=50, snapshot=snapshot, snapshot_every=40,
                  progress=False, device="cpu", seed=3)  # fmt: skip
     settings = usual | settings
-    return players, fit(players, Pictures(), step_fn, steps=steps, run_dir=run_dir, **settings)
+    return players, fit(players, batches, step_fn, steps=steps, run_dir=run_dir, **settings)
 
 
 if __name__ == "__main__":
     steps, threads, kill_at = map(int, sys.argv[1:4])
     torch.set_num_threads(threads)
-    done = 0
-
-    def deadly_step(players, images):
-        global done
-        done += 1
-        if done == kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return gan_step(players, images)
-
+    deadly = Troubled(kill_at - 1, lambda: os.kill(os.getpid(), signal.SIGKILL))
     for run_dir in sys.argv[4:]:
-        train(run_dir, steps, deadly_step)
+        train(run_dir, steps, batches=deadly)

@@ -15,14 +15,37 @@ from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parent))
 import resume_worker  # noqa: E402
-from resume_worker import Pictures, gan_step, make_players, train  # noqa: E402
+from resume_worker import (  # noqa: E402
+    Pictures,
+    Troubled,
+    gan_step,
+    make_players,
+    snapshot,
+    train,
+)
 from test_checkpoints import assert_same_history, assert_same_state, state  # noqa: E402
 
 from t2i_utils import checkpoints, training  # noqa: E402
+from t2i_utils.checkpoints import History  # noqa: E402
 from t2i_utils.lesson import seed_for  # noqa: E402
-from t2i_utils.training import Players, TrainingDiverged, fit, frozen  # noqa: E402
+from t2i_utils.training import (  # noqa: E402
+    Interrupted,
+    Players,
+    TrainingDiverged,
+    fit,
+    frozen,
+)
 
 ROOT = Path(__file__).parents[1]
+
+
+def left_in(run_dir):
+    return sorted(p.name for p in run_dir.iterdir() if "tfevents" not in p.name)
+
+
+def interrupting(at, number=signal.SIGINT, times=1):
+    """Pictures; with batch `at` comes a signal."""
+    return Troubled(at, lambda: [os.kill(os.getpid(), number) for _ in range(times)])
 
 
 def run_worker(*arguments):
@@ -59,9 +82,7 @@ def test_killed_and_resumed_is_the_same_run(tmp_path, whole):
     assert_same_history(history, all_of_it)
     assert list(all_of_it.snapshots) == [40, 80, 120, 160, 200]
     assert all_of_it.steps == 200 and all_of_it.seconds > 0
-    assert [p.name for p in tmp_path.iterdir() if "tfevents" not in p.name] == [
-        "checkpoint.safetensors"
-    ]
+    assert left_in(tmp_path) == [".checkpoint.safetensors.lock", "checkpoint.safetensors"]
 
 
 def test_with_two_threads_too(tmp_path):
@@ -87,58 +108,107 @@ def test_the_comparison_would_notice(whole):
     assert torch.equal(history["loss_D"][:60], same["loss_D"])
 
 
-def test_a_finished_run_returns_at_once(tmp_path, whole, capsys):
+def test_a_finished_run_returns_at_once(tmp_path, capsys):
     _, history = train(tmp_path, 20)
-
-    def never(players, images):
-        raise AssertionError("no step was left to do")
-
-    _, again = train(tmp_path, 20, never, progress=True)
+    never = Troubled(19, lambda: pytest.fail("no step was left to do"))
+    _, again = train(tmp_path, 20, batches=never, progress=True)
     assert_same_history(history, again)
-    assert "going on from step 20 of 20" in capsys.readouterr().out
+    assert "complete, nothing to do:" in (out := capsys.readouterr().out)
+    assert "has 20 steps, 20 were asked for" in out
+    train(tmp_path, 10, batches=never, progress=True)
+    assert "has 20 steps, 10 were asked for" in capsys.readouterr().out
+
+
+# ---- interrupts -------------------------------------------------------------------------------
 
 
 def test_an_interrupt_saves_and_the_rest_is_the_same(tmp_path, whole, capsys):
-    def interrupted_step(players, images):
-        if interrupted_step.left == 0:
-            os.kill(os.getpid(), signal.SIGINT)
-        interrupted_step.left -= 1
-        return gan_step(players, images)
-
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    interrupted_step.left = 76
-    _, first = train(tmp_path, 200, interrupted_step)
-    assert first.interrupted and first.steps == 77 and len(first["loss_D"]) == 77
-    assert "interrupted after step 77 of 200" in (out := capsys.readouterr().out)
-    assert str(tmp_path / "checkpoint.safetensors") in out
+    players = make_players()
+    with pytest.raises(KeyboardInterrupt, match="interrupted after step 77 of 200") as caught:
+        train(tmp_path, 200, players=players, batches=interrupting(76))
+    assert str(tmp_path / "checkpoint.safetensors") in str(caught.value)
+    assert caught.value.history.steps == 77 and len(caught.value.history["loss_D"]) == 77
     assert before == (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM))
 
+    stored = make_players()  # what is saved is what the players hold, and they can be used
+    checkpoints.load(tmp_path / "checkpoint.safetensors", stored)
+    assert_same_state(state(players), state(stored))
+    assert snapshot(players).isfinite().all()
+    players.update_D(players.D(Pictures()[0]).mean())
+
     players, history = train(tmp_path, 200)
-    assert not history.interrupted
     assert_same_state(state(whole[0]), state(players))
     assert_same_history(whole[1], history)
 
 
-def test_sigterm_is_an_interrupt_too(capsys):
-    def terminated_step(players, images):
-        os.kill(os.getpid(), signal.SIGTERM)
-        return gan_step(players, images)
+def test_without_a_run_dir_an_interrupt_says_so():
+    message = "after step 2 of 5: not saved; with a run_dir"
+    with pytest.raises(KeyboardInterrupt, match=message) as caught:
+        train(None, 5, batches=interrupting(1))
+    assert caught.value.history.steps == 2
 
-    _, history = train(None, 5, terminated_step)
-    assert history.interrupted and history.steps == 1
-    assert "interrupted after step 1 of 5: not saved" in capsys.readouterr().out
+
+def test_an_interrupt_before_the_first_step_ends_it_there(tmp_path, monkeypatch):
+    """It comes while accelerate, TensorBoard and the first batch are being fetched."""
+    players = make_players()
+    before = state(players)
+
+    def interrupted_start(*_, **__):
+        os.kill(os.getpid(), signal.SIGINT)
+        return History()
+
+    monkeypatch.setattr(training, "_begun", interrupted_start)
+    with pytest.raises(KeyboardInterrupt, match="after step 0 of 5: nothing done"):
+        train(tmp_path, 5, players=players)
+    assert_same_state(before, state(players))
+    assert left_in(tmp_path) == [".checkpoint.safetensors.lock"]
+
+
+def test_an_interrupt_in_the_last_step_goes_through_too(tmp_path):
+    with pytest.raises(KeyboardInterrupt, match="after step 5 of 5: saved"):
+        train(tmp_path, 5, batches=interrupting(4))
+    assert train(tmp_path, 5)[1].steps == 5
+
+
+def test_sigterm_saves_and_ends_the_process(tmp_path, capsys):
+    """Whoever handles it elsewhere is asked; a process that does not is ended by it."""
+    asked = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path / "a", 5, batches=interrupting(1, signal.SIGTERM))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert asked == [signal.SIGTERM]
+    assert "interrupted after step 2 of 5: saved" in capsys.readouterr().out
+    code = (f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+            "from resume_worker import *\n"
+            "end = Troubled(2, lambda: os.kill(os.getpid(), signal.SIGTERM))\n"
+            f"train({str(tmp_path / 'b')!r}, 5, batches=end)")  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT)},
+                          capture_output=True, text=True)  # fmt: skip
+    assert done.returncode == -signal.SIGTERM, done.stderr
+    assert "interrupted after step 3 of 5: saved" in done.stdout
+    assert checkpoints.load(tmp_path / "b" / training.CHECKPOINT, make_players())[1] == 3
 
 
 def test_a_second_interrupt_raises_at_once():
-    def impatient_step(players, images):
-        signal.raise_signal(signal.SIGINT)
-        signal.raise_signal(signal.SIGINT)
-        raise AssertionError("unreachable")
-
     before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
-        train(None, 5, impatient_step)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        train(None, 5, batches=interrupting(2, times=2))
+    assert not isinstance(caught.value, Interrupted)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_signal_that_is_ignored_stays_ignored():
+    """As under nohup: a run in the background is not stopped from the keyboard."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        assert train(None, 3, batches=interrupting(1))[1].steps == 3
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_it_works_outside_the_main_thread():
@@ -437,7 +507,7 @@ def test_the_loss_scaler_is_kept(tmp_path):
 
     def scaled_players():
         players = make_players()
-        players.accelerator, _ = training._accelerator("no", "cpu")
+        players.accelerator, _ = training._accelerator("no", "cpu")  # as inside fit
         players.accelerator.scaler = torch.amp.GradScaler("cpu", 8.0, growth_interval=2)
         return players
 
@@ -465,7 +535,7 @@ def test_a_full_disk_stops_the_run_with_that_message(tmp_path, monkeypatch):
     before = (tmp_path / training.CHECKPOINT).read_bytes()
     monkeypatch.setattr(checkpoints, "save_file", full)
     monkeypatch.setattr(SummaryWriter, "close", full)
-    with pytest.raises(OSError, match="disk full: .* needed, .* the one before it is kept"):
+    with pytest.raises(OSError, match="disk full: .* needed, .* free; the one before it is kept"):
         train(tmp_path, 100)
     assert (tmp_path / training.CHECKPOINT).read_bytes() == before
 
@@ -483,15 +553,11 @@ def test_nothing_is_written_without_a_run_dir(tmp_path, monkeypatch, capfd):
 def test_tensorboard_has_each_step_once(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    def interrupted_step(players, images):
-        interrupted_step.left -= 1
-        if interrupted_step.left == 0:
-            raise RuntimeError("out of luck")
-        return gan_step(players, images)
+    def out_of_luck():
+        raise RuntimeError("out of luck")
 
-    interrupted_step.left = 75
     with pytest.raises(RuntimeError, match="out of luck"):
-        train(tmp_path, 100, interrupted_step, log_every=20)
+        train(tmp_path, 100, batches=Troubled(74, out_of_luck), log_every=20)
     _, history = train(tmp_path, 100, log_every=20)
     events = EventAccumulator(str(tmp_path))
     events.Reload()
@@ -524,6 +590,9 @@ def test_progress_without_a_terminal_is_plain_lines(capfd):
         (dict(step_fn=lambda p, b: None), TypeError, "it returned NoneType, expected a dict"),
         (dict(step_fn=lambda p, b: {"s": b}), TypeError, r"s: found a Tensor of shape \[8, 3, 16"),
         (dict(step_fn=lambda p, b: {"s": 1.0}), TypeError, "s: found a float, expected a tensor"),
+        (dict(step_fn=lambda p, b: {1: b.sum()}), TypeError, r"found the key 1 \(int\), expected"),
+        (dict(step_fn=lambda p, b: {None: b.sum()}), TypeError, "found the key None"),
+        (dict(run_dir=__file__), NotADirectoryError, "run_dir: found a file, expected a folder"),
         (dict(snapshot=lambda p: 3), TypeError, "snapshot: found a int, expected a tensor"),
     ],
 )
