@@ -51,10 +51,13 @@ class History(dict):
         """Add `steps` more steps; `values` maps a name to its Float32 [steps]."""
         done, self.steps = self.steps, self.steps + steps
         for name in dict.fromkeys([*self, *values]):
-            room = self._room.get(name)
-            if room is None or len(room) < self.steps:  # twice as much: then it is seldom copied
+            before = self.get(name, torch.full((done,), torch.nan))
+            room = self._room.get(name, before)
+            own = room.data_ptr() == before.data_ptr()  # and not what a reader put there
+            if not own or len(room) < self.steps:
+                # twice as much as needed: then it is seldom copied
                 self._room[name] = room = torch.full((2 * self.steps,), torch.nan)
-                room[:done] = self.get(name, torch.tensor(torch.nan))
+                room[:done] = before
             room[done : self.steps] = values.get(name, torch.tensor(torch.nan))
             self[name] = room[: self.steps]
 

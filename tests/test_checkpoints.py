@@ -44,7 +44,7 @@ def assert_same_history(a, b):
     assert list(a) == list(b) and a.steps == b.steps
     for name in a:
         assert a[name].dtype == torch.float32 and a[name].shape == (a.steps,)
-        assert torch.equal(a[name], b[name]), name
+        torch.testing.assert_close(a[name], b[name], rtol=0, atol=0, equal_nan=True)
     assert a.snapshots.keys() == b.snapshots.keys()
     for step in a.snapshots:
         assert torch.equal(a.snapshots[step], b.snapshots[step])
@@ -478,3 +478,18 @@ def test_a_history_has_one_value_per_step():
     torch.testing.assert_close(
         history["b"], torch.tensor([torch.nan, torch.nan, 3.0]), equal_nan=True
     )
+
+
+def test_a_long_history_is_seldom_copied(tmp_path):
+    history, rooms = History(), set()
+    for step in range(1000):
+        history.append({"a": torch.tensor([float(step)])}, 1)
+        rooms.add(history["a"].data_ptr())
+    assert history["a"].tolist() == list(range(1000)) and len(rooms) < 15
+    history["a"] = history["a"] * 2  # a reader's own values stay
+    history.append({"b": torch.ones(1)}, 1)
+    assert history["a"][999] == 1998 and history["a"].isnan().tolist() == [False] * 1000 + [True]
+    assert history["b"].isnan().sum() == 1000
+    players = make_players()
+    checkpoints.save(tmp_path / "c", players, history, 1001, 0)
+    assert_same_history(checkpoints.load(tmp_path / "c", players)[0], history)
