@@ -165,9 +165,10 @@ def fit(
     SIGINT or SIGTERM: the step is finished and saved, then the signal goes through: Interrupted, a
     KeyboardInterrupt, leaves fit, the players as they stand. A second one raises at once.
 
-    Several processes: `torchrun --nproc-per-node 2 script.py`, on a CPU too. `accelerate launch`
-    and accelerate's `notebook_launcher` start two on two GPUs, and on a CPU only when told
-    `--cpu --num_processes 2` (the command) or never (the notebook); they do not say so.
+    Several processes: `torchrun --nproc-per-node 2 script.py`, on a CPU too; in a notebook
+    accelerate's `notebook_launcher(function, num_processes=2)`, after other calls of fit as well,
+    but on GPUs only before the kernel has used one. `accelerate launch` starts a single process on
+    a CPU, whatever it is told, and does not say so.
 
     Raises TrainingDiverged; TypeError or ValueError for arguments, batches or values of the step
     function that are not as above; CheckpointError for a run_dir that holds another run,

@@ -18,6 +18,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent))
 from resume_worker import train  # noqa: E402
 from test_checkpoints import assert_same_history  # noqa: E402
+from torch.utils import tensorboard  # noqa: E402, F401  (slow to import: here once, for all forks)
 
 from t2i_utils import checkpoints  # noqa: E402
 from t2i_utils.checkpoints import CHECKPOINT  # noqa: E402

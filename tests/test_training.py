@@ -671,3 +671,33 @@ def test_two_processes_stay_equal_and_share_gradients(tmp_path):
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
         assert torch.equal(found, other)
     assert (tmp_path / training.CHECKPOINT).exists()
+
+
+LAUNCHED = """
+import sys, torch
+sys.path.insert(0, sys.argv[1])
+from accelerate import notebook_launcher
+from resume_worker import *
+from t2i_utils import training
+
+def function():
+    train(sys.argv[2], 2, snapshot=None)
+    print("world", os.environ["WORLD_SIZE"], flush=True)
+
+torch.set_num_threads(1)
+players, _ = train(None, 1)
+assert players.accelerator is None
+players.update_D(players.D(Pictures()[0]).mean())  # still works
+notebook_launcher(function, num_processes=2, use_port=sys.argv[3])
+"""
+
+
+def test_a_notebook_launches_processes_after_an_earlier_fit(tmp_path):
+    """accelerate's launcher refuses where its state is in use: fit leaves none behind."""
+    command = [sys.executable, "-c", LAUNCHED, str(Path(__file__).parent), str(tmp_path)]
+    done = subprocess.run([*command, str(30500 + os.getpid() % 1000)], capture_output=True,
+                          env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+                          text=True)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("world 2") == 2
+    assert checkpoints.read(tmp_path / training.CHECKPOINT).run["processes"] == 2
