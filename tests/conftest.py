@@ -1,6 +1,8 @@
 """What every test shares: a cache of its own, no profile from outside, the real photographs."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,3 +26,22 @@ def flowers_dir() -> Path:
     if not (folder / "imagelabels.mat").is_file():
         pytest.skip(f"no Oxford-102 at {folder}; T2I_FLOWERS names its folder (see data/README.md)")
     return folder
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A small disk: `disk("2m")` is its folder."""
+    mounted = []
+
+    def mount(size):
+        folder = tmp_path / f"disk{len(mounted)}"
+        folder.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+        if sys.platform != "linux" or subprocess.run(command, capture_output=True).returncode:
+            pytest.skip("needs the right to mount a tmpfs")
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", str(folder)], check=True)

@@ -76,6 +76,7 @@ def load_birds(
         splits=published if split == "published" else disjoint,
         crop=size,
         flip=True,
+        origin=f"split={split}, size={size}",
     )
 
 

@@ -8,20 +8,19 @@ sentence again (both in `grammar.py`), so that every sentence can be checked aga
 
 import json
 import math
-import os
 import random
-import shutil
-import tempfile
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
+from t2i_utils import files
 from t2i_utils.data.captioned import CaptionedImages
 from t2i_utils.data.grammar import ATTRIBUTES, NAMES, describe, parse, to_row  # noqa: F401
-from t2i_utils.lesson import cache_dir, seed_for
+from t2i_utils.lesson import cache_advice, cache_dir, seed_for
 
 CLASS_ATTRIBUTES = ("petal_colour", "petal_shape", "centre_colour")
 SENTENCES = 10
@@ -222,13 +221,12 @@ def load_blooms(n: int = 8000, size: int = 64, seed: int = 0) -> CaptionedImages
 
     Drawn once and cached outside the repository; the pictures stay memory-mapped. Splits: `train`,
     `seen_test` (other pictures of the same classes), `test` (combinations never seen in training).
-    Raises ValueError where `n` or `size` is not positive.
+    Raises ValueError where `n` or `size` is too small, OSError where the cache cannot be written.
     """
     if n < 1 or size < 8:
         raise ValueError(f"Blooms: n={n}, size={size} found; expected n ≥ 1 and size ≥ 8 pixels")
     folder = cache_dir("blooms") / f"v{VERSION}-n{n}-size{size}-seed{seed}"
-    if not folder.exists():
-        draw_to_disk(folder, n, size, seed)
+    files.made_once(folder, lambda: draw_to_disk(folder, n, size, seed), cache_advice())
     table = np.load(folder / "attributes.npy")
     classes = torch.from_numpy(table[:, -1].astype(np.int64))
     unseen = torch.isin(classes, torch.tensor(unseen_classes()))
@@ -246,36 +244,32 @@ def load_blooms(n: int = 8000, size: int = 64, seed: int = 0) -> CaptionedImages
         },
         crop=size,
         flip=True,
+        origin=f"n={n}, size={size}, seed={seed}, version {VERSION}",
         attributes=torch.from_numpy(table[:, :-1].astype(np.int64)),
         named=torch.from_numpy(np.load(folder / "named.npy").astype(np.int64)),
     )
 
 
-def draw_to_disk(folder: os.PathLike, n: int, size: int, seed: int) -> None:
-    """Draw a data set into a neighbouring folder and rename it, so that none is ever half there."""
+def draw_to_disk(folder: Path, n: int, size: int, seed: int) -> None:
+    """Draw a data set into `folder`, which appears when it is whole.
+
+    Raises OSError that names it, the bytes needed and free, and what would help.
+    """
     generator = torch.Generator().manual_seed(seed_for(seed, "blooms"))
     attributes, classes = draw_attributes(n, generator)
     style = draw_style(n, generator)
     sentences, named = write_sentences(attributes, seed_for(seed, "sentences"))
-    part = tempfile.mkdtemp(prefix=folder.name + ".", dir=folder.parent)
-    try:
-        images = np.lib.format.open_memmap(
-            os.path.join(part, "images.npy"), "w+", np.uint8, (n, 3, size, size)
-        )
-        for start in range(0, n, 512):
-            rows = slice(start, start + 512)
-            images[rows] = render(attributes[rows], style[rows], size).numpy()
-        images.flush()
-        table = torch.cat([attributes, classes[:, None]], 1).to(torch.int16)
-        np.save(os.path.join(part, "attributes.npy"), table.numpy())
-        np.save(os.path.join(part, "named.npy"), named.to(torch.int8).numpy())
-        with open(os.path.join(part, "sentences.json"), "w") as file:
-            json.dump(sentences, file)
-        os.chmod(part, 0o755)
-        try:
-            os.rename(part, folder)
-        except OSError:
-            if not folder.exists():  # else another process was faster, with the same flowers
-                raise
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    table = torch.cat([attributes, classes[:, None]], 1).to(torch.int16).numpy()
+    named, text = named.to(torch.int8).numpy(), json.dumps(sentences)
+    needed = n * 3 * size * size + table.nbytes + named.nbytes + len(text)
+    with files.whole(folder, needed, cache_advice(), folder=True) as part:
+        np.save(part / "attributes.npy", table)
+        np.save(part / "named.npy", named)
+        (part / "sentences.json").write_text(text)
+        # Written, not memory-mapped: a full disk is an error then, and not the end of the process.
+        with open(part / "images.npy", "wb") as file:
+            header = {"descr": "|u1", "fortran_order": False, "shape": (n, 3, size, size)}
+            np.lib.format.write_array_header_1_0(file, header)
+            for start in range(0, n, 512):
+                rows = slice(start, start + 512)
+                file.write(render(attributes[rows], style[rows], size).numpy())

@@ -14,7 +14,7 @@ from t2i_utils.lesson import seed_for
 def to_unit(images: UInt8[Tensor, "..."] | UInt8[np.ndarray, "..."]) -> Float[Tensor, "..."]:
     """Bytes 0..255 to float32 in [-1, 1], the range of tanh: what the networks see."""
     images = torch.tensor(images) if isinstance(images, np.ndarray) else images
-    return images.float().div_(127.5).sub_(1)
+    return images.float().div(127.5).sub_(1)  # a float tensor is its own .float(): not in place
 
 
 def to_bytes(images: Float[Tensor, "..."]) -> UInt8[Tensor, "..."]:
@@ -22,14 +22,15 @@ def to_bytes(images: Float[Tensor, "..."]) -> UInt8[Tensor, "..."]:
     return images.float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class CaptionedImages:
     """N square pictures with k sentences each, their classes and splits.
 
     `images` may be memory-mapped: batches read only their own rows. Batches cut a random square
     of side `crop` out of each picture and, where `flip` says that mirrored pictures keep their
     sentences true, mirror half of them. Where attributes are known (Blooms), `attributes` holds
-    what each picture has and `named` what each sentence names, -1 where it is silent.
+    what each picture has and `named` what each sentence names, -1 where it is silent. `origin` says
+    with which options the set was drawn or read.
 
     Raises ValueError naming what does not fit.
     """
@@ -44,6 +45,7 @@ class CaptionedImages:
     flip: bool
     attributes: Int64[Tensor, "N A"] | None = None
     named: Int64[Tensor, "N k A"] | None = None
+    origin: str = ""
 
     def __post_init__(self):
         n, shape = len(self.images), self.images.shape
@@ -68,6 +70,12 @@ class CaptionedImages:
             self._require(a[:1] == (n,) and b == (n, k, *a[1:]),
                           f"attributes {a} and named {b}, expected ({n}, A) and ({n}, {k}, A)")
         self._check_splits()
+
+    def __repr__(self) -> str:  # the generated one writes out all the sentences
+        splits = ", ".join(f"{name} {len(own):,}" for name, own in self.splits.items())
+        return (f"CaptionedImages({self.name}: {len(self.images):,} pictures of "
+                f"{self.images.shape[-1]} × {self.images.shape[-1]}, crop {self.crop}, "
+                f"{self.sentences_each} sentences each; {splits})")
 
     @property
     def sentences_each(self) -> int:
@@ -150,7 +158,7 @@ def all_true(
     return ((named == attributes) | (named < 0)).all(-1)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Batch:
     """A batch of real pictures, each with the embedding of a right and of a wrong sentence.
 
@@ -169,6 +177,11 @@ class Batch:
     wrong_sentences: Int64[Tensor, " B"] | None = None
     rivals: Bool[Tensor, "B B"] | None = None  # see CaptionedImages.rivals, of the right sentences
     attributes: Int64[Tensor, "B A"] | None = None
+
+    def __repr__(self) -> str:  # shapes: the generated one prints the numbers
+        parts = ((f.name, getattr(self, f.name)) for f in fields(self))
+        there = ", ".join(f"{name} {list(x.shape)}" for name, x in parts if x is not None)
+        return f"Batch({there})"
 
     def to(self, device, memory_format: torch.memory_format = torch.contiguous_format) -> "Batch":
         """The same batch on another device, its images in that memory format."""
@@ -217,6 +230,7 @@ class Batches(torch.utils.data.Dataset):
         if not 1 <= mean_of <= data.sentences_each:
             raise ValueError(f"{data.name}: mean_of {mean_of}, expected 1 to {data.sentences_each}")
         self.data, self.embeddings, self.split_pictures = data, embeddings, data.splits[split]
+        self.split = split
         self.batch_size, self.seed, self.mean_of = batch_size, seed, mean_of
         self._epoch, self._order = -1, torch.empty(0)
 
@@ -243,6 +257,26 @@ class Batches(torch.utils.data.Dataset):
             rivals=data.rivals(pictures, sentences[:, 0]),
             attributes=attributes,
         )
+
+    @property
+    def identity(self) -> dict[str, str | int]:
+        """What makes these batches these, in plain values: `fit` knows a run again by it."""
+        data, table = self.data, self.embeddings
+        return {
+            "data": data.name,
+            "origin": data.origin,
+            "pictures": len(data.images),
+            "side": data.images.shape[-1],
+            "crop": int(data.crop),
+            "flip": bool(data.flip),
+            "sentences": data.sentences_each,
+            "split": self.split,
+            "split_pictures": len(self.split_pictures),
+            "batch_size": int(self.batch_size),
+            "seed": int(self.seed),
+            "mean_of": int(self.mean_of),
+            "embeddings": "none" if table is None else str(tuple(table.shape)),
+        }
 
     def _pictures_of(self, step: int) -> Int64[Tensor, " B"]:
         position = step * self.batch_size + torch.arange(self.batch_size)

@@ -58,6 +58,7 @@ def load_flowers(
         splits=oxford_splits(folder) if split == "oxford" else class_disjoint_splits(labels - 1),
         crop=size,
         flip=True,
+        origin=f"split={split}, size={size}",
     )
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -16,7 +15,8 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from t2i_utils.lesson import cache_dir, seed_for
+from t2i_utils import files
+from t2i_utils.lesson import cache_advice, cache_dir, seed_for
 
 SENTENCES = 10
 
@@ -88,12 +88,18 @@ def read_captions(
 def cached_captions(
     name: str, signature: str, read: Callable[[], list[list[str]]]
 ) -> list[list[str]]:
-    """What `read` gives, called once for each signature of the files that it reads."""
+    """What `read` gives, called once for each signature of the files that it reads.
+
+    Raises OSError that says what would help where the cache cannot be written.
+    """
     cached = cache_dir(name) / f"captions-{signature}.json"
-    if not cached.exists():
-        captions = read()
-        with _written_whole(cached) as file:
-            file.write(json.dumps(captions).encode())
+
+    def write():
+        text = json.dumps(read()).encode()
+        with files.whole(cached, len(text), cache_advice()) as part:
+            part.write_bytes(text)
+
+    files.made_once(cached, write, cache_advice())
     return json.loads(cached.read_bytes())
 
 
@@ -126,20 +132,25 @@ def cached_photos(
     """All photos as squares of `side` pixels, memory-mapped from a file that is written once.
 
     `read(i)` gives photo i, that of `paths[i]`, as uint8 [3, side, side]; it is called in threads,
-    once for each signature. Raises FileNotFoundError naming photos missing under `root`.
+    once for each signature. Raises FileNotFoundError naming photos missing under `root`, OSError
+    that says what would help where the cache cannot be written.
     """
     cached = cache_dir(name) / f"photos-{side}-{signature}.npy"
-    if not cached.exists():
+
+    def write():
         _all_there(name, "photos", root, paths)
         count = len(paths)
         header = {"descr": "|u1", "fortran_order": False, "shape": (count, 3, side, side)}
-        with _written_whole(cached) as file, ThreadPoolExecutor(os.cpu_count()) as pool:
+        with (files.whole(cached, count * 3 * side * side, cache_advice()) as part,
+              open(part, "wb") as file, ThreadPoolExecutor(os.cpu_count()) as pool):
             np.lib.format.write_array_header_1_0(file, header)
             starts, few = range(0, count, 256), count <= 256  # these take a second: no bar
             for start in tqdm(starts, "caching the photos, once", leave=False, disable=few):
                 # memory for a chunk, not for all
                 for photo in pool.map(read, range(start, min(start + 256, count))):
                     file.write(photo.tobytes())
+
+    files.made_once(cached, write, cache_advice())
     return np.load(cached, mmap_mode="r")
 
 
@@ -162,17 +173,3 @@ def _all_there(name: str, what: str, root: Path, paths: list[Path]):
         more = ", ..." if len(missing) > 5 else ""
         raise FileNotFoundError(f"{name}: {what} missing for {len(missing)} of {len(paths)} "
                                 f"pictures in {root}: {', '.join(missing[:5])}{more}")
-
-
-@contextmanager
-def _written_whole(path: Path) -> Iterator[BinaryIO]:
-    """A file that appears under its name only when it is complete."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with open(part, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -109,9 +109,10 @@ class CharCNNRNN(nn.Module):
         places, training = to_characters(sentences), self.training
         device = next(self.parameters()).device
         self.eval()
-        rows = [self(part.to(device)) for part in places.split(256)]
-        self.train(training)
-        return torch.cat(rows)
+        try:
+            return torch.cat([self(part.to(device)) for part in places.split(256)])
+        finally:
+            self.train(training)
 
 
 class PictureEncoder(nn.Module):

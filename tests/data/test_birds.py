@@ -193,9 +193,10 @@ def test_a_half_written_cache_is_not_taken_for_whole(folder, tmp_path):
     whole = np.array(load_birds(folder, size=32).images)
     [file] = cached(tmp_path, "photos*")
     half = file.read_bytes()[: file.stat().st_size // 2]
-    file.rename(file.with_name(f"{file.name}.1234.part"))  # as a killed process leaves it
-    file.with_name(f"{file.name}.1234.part").write_bytes(half)
-    assert np.array_equal(load_birds(folder, size=32).images, whole)
+    left = file.with_name(f".{file.name}.0123456789ab.part")  # as a killed process leaves it
+    file.rename(left)
+    left.write_bytes(half)
+    assert np.array_equal(load_birds(folder, size=32).images, whole) and not left.exists()
 
 
 def test_an_interrupt_leaves_nothing_half_written(folder, tmp_path, monkeypatch):

@@ -57,6 +57,11 @@ def empty_cache(tmp_path, monkeypatch):
     return tmp_path / "blooms"
 
 
+def entries(cache):
+    """What is in the cache; the empty lock files stay."""
+    return [path.name for path in cache.iterdir() if path.suffix != ".lock"]
+
+
 # ---- pictures ---------------------------------------------------------------------------------
 
 
@@ -212,7 +217,7 @@ def test_the_second_load_draws_nothing(empty_cache, monkeypatch):
     assert isinstance(second.images, np.memmap)
     assert np.array_equal(first.images, second.images) and first.captions == second.captions
     assert torch.equal(first.named, second.named) and torch.equal(first.classes, second.classes)
-    assert len(list(empty_cache.iterdir())) == 1
+    assert len(entries(empty_cache)) == 1
     for other in ((21, 16, 0), (20, 8, 0), (20, 16, 1)):
         with pytest.raises(AssertionError, match="drawn again"):
             load_blooms(*other)
@@ -226,13 +231,13 @@ def dies_while_drawing(patch):
 
 
 def dies_while_writing(patch):
-    """At the last file of all, half way through it."""
+    """At the last file of all, when it has begun."""
 
-    def dump(_, file):
-        file.write('[["this flower has')
+    def header(file, _):
+        file.write(b"half")
         raise KeyboardInterrupt
 
-    patch.setattr(blooms.json, "dump", dump)
+    patch.setattr(np.lib.format, "write_array_header_1_0", header)
 
 
 def assert_whole(n, size):
@@ -246,7 +251,7 @@ def test_an_interrupted_draw_leaves_nothing(empty_cache, monkeypatch, dies):
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         dies(patch)
         load_blooms(20, 8)
-    assert list(empty_cache.iterdir()) == []
+    assert entries(empty_cache) == []
     assert_whole(20, 8)
 
 
@@ -255,10 +260,12 @@ def test_a_killed_draw_leaves_no_half_data_set(empty_cache, monkeypatch, dies):
     """kill -9 tidies nothing up; what it leaves must not be taken for the whole."""
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         dies(patch)
-        patch.setattr(blooms.shutil, "rmtree", lambda *_, **__: None)
+        patch.setattr(blooms.files, "_removed", lambda _: None)
         load_blooms(20, 8)
-    assert not (empty_cache / f"v{blooms.VERSION}-n20-size8-seed0").exists()
+    [left], entry = entries(empty_cache), f"v{blooms.VERSION}-n20-size8-seed0"
+    assert left.startswith(f".{entry}.")
     assert_whole(20, 8)
+    assert entries(empty_cache) == [entry], "swept by the next"
 
 
 @pytest.mark.parametrize(("n", "size"), [(0, 64), (-3, 64), (8, 7), (8, 0), (8, -64)])

@@ -1,5 +1,6 @@
 """Pictures, sentences, and batches that are a function of (seed, step) alone."""
 
+import json
 from dataclasses import fields
 
 import numpy as np
@@ -45,6 +46,15 @@ def test_bytes_survive_the_way_to_the_networks_and_back():
     assert to_bytes(torch.tensor([-1.5, 0.0, 1.5])).tolist() == [0, 128, 255]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.int64])
+def test_to_unit_leaves_what_it_is_given(dtype):
+    given = torch.arange(256).to(dtype)
+    unchecked = getattr(to_unit, "__wrapped__", to_unit)  # its annotation asks for bytes
+    found = unchecked(given)
+    assert torch.equal(given, torch.arange(256).to(dtype)) and found.dtype == torch.float32
+    assert torch.equal(found, to_unit(torch.arange(256, dtype=torch.uint8)))
+
+
 @pytest.mark.parametrize(("changed", "named"), [
     ({"images": np.zeros((10, 8, 8, 3), np.uint8)}, r"\(10, 8, 8, 3\).*\[N, 3, S, S\]"),
     ({"images": np.zeros((10, 3, 8, 8), np.float32)}, "float32.*uint8"),
@@ -69,6 +79,63 @@ def test_what_does_not_fit_is_named(changed, named):
     vars(data).update(changed)  # past the shape annotations, which only tests enforce
     with pytest.raises(ValueError, match=named):
         data.__post_init__()
+
+
+def test_data_and_batches_say_what_they_are_in_a_line():
+    data = some_data()
+    assert repr(data) == ("CaptionedImages(toy: 10 pictures of 8 × 8, crop 5, 3 sentences each; "
+                          "train 10, test 0)")
+    batch = Batches(data, embeddings_of(data), "train", 4, seed=0)[0]
+    assert repr(batch) == (
+        "Batch(images [4, 3, 5, 5], pictures [4], embedding [4, 4], wrong_embedding [4, 4], "
+        "sentences [4], wrong_pictures [4], wrong_sentences [4], rivals [4, 4])")
+
+
+def identity(data_changes=(), embeddings=4, **changed):
+    data = some_data(**dict(data_changes))
+    table = embeddings_of(data, embeddings) if embeddings else None
+    options = {"split": "train", "batch_size": 4, "seed": 0, "mean_of": 1} | changed
+    return Batches(data, table, **options).identity
+
+
+def test_batches_of_the_same_settings_are_known_again():
+    assert identity() == json.loads(json.dumps(identity())) == {
+        "data": "toy", "origin": "", "pictures": 10, "side": 8, "crop": 5, "flip": True,
+        "sentences": 3, "split": "train", "split_pictures": 10, "batch_size": 4, "seed": 0,
+        "mean_of": 1, "embeddings": "(10, 3, 4)"}
+    batches = Batches(some_data(), None, "train", 4, seed=0)
+    batches.seed, batches.batch_size = np.int64(7), np.int64(2)  # past the annotations
+    assert json.loads(json.dumps(batches.identity)) == batches.identity
+    with pytest.raises(AttributeError):
+        batches.identity = {}
+
+
+@pytest.mark.parametrize(("names", "changed"), [
+    ("data", {"data_changes": {"name": "other"}}),
+    ("origin", {"data_changes": {"origin": "seed=1"}}),
+    ("pictures split_pictures embeddings", {"data_changes": {"n": 11}}),
+    ("side", {"data_changes": {"side": 9}}),
+    ("crop", {"data_changes": {"crop": 6}}),
+    ("flip", {"data_changes": {"flip": False}}),
+    ("sentences embeddings", {"data_changes": {"k": 2}}),
+    ("split", {"split": "all", "data_changes": {"splits": {
+        "train": torch.arange(0), "test": torch.arange(0), "all": torch.arange(10)}}}),
+    ("split_pictures", {"data_changes": {"splits": {
+        "train": torch.arange(9), "test": torch.arange(0)}}}),
+    ("batch_size", {"batch_size": 5}),
+    ("seed", {"seed": 1}),
+    ("mean_of", {"mean_of": 2}),
+    ("embeddings", {"embeddings": 5}),
+    ("embeddings", {"embeddings": None}),
+])  # fmt: skip
+def test_another_setting_is_another_identity(names, changed):
+    one, other = identity(), identity(**changed)
+    assert {name for name in one if one[name] != other[name]} == set(names.split())
+
+
+def test_blooms_of_another_seed_are_other_data():
+    of = [load_blooms(8, 8, seed).origin for seed in (0, 1, 0)]
+    assert of[0] == of[2] != of[1] and of[0].startswith("n=8, size=8, seed=0, version ")
 
 
 def test_equal_sentences_are_encoded_once():

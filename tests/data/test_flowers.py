@@ -206,6 +206,7 @@ def test_a_truncated_photo_is_named_and_nothing_half_written_stays(folder, tmp_p
     with pytest.raises(ValueError, match="cannot read photo .*image_00009.jpg: .*truncated"):
         load_flowers(folder, size=32)
     assert cached(tmp_path, "photos*") == [] and cached(tmp_path, "*.part") == []
+    assert cached(tmp_path, "*.holder") == []
     photo(folder, 9).write_bytes(whole)
     assert load_flowers(folder, size=32).images.shape == (12, 3, 38, 38)
 
@@ -223,7 +224,7 @@ def test_an_interrupt_leaves_nothing_half_written(folder, tmp_path, monkeypatch)
     monkeypatch.setattr(photographs, "read_square", interrupted)
     with pytest.raises(KeyboardInterrupt):
         load_flowers(folder, size=32)
-    assert cached(tmp_path, "photos*") == []
+    assert cached(tmp_path, "photos*") == [] and cached(tmp_path, "*.part") == []
 
 
 # The real set, where it is there

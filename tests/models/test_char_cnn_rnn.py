@@ -133,6 +133,19 @@ def test_an_error_keeps_the_mode_too():
     assert {m.training for m in encoder.modules()} == {True}
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_an_error_while_encoding_keeps_the_mode(training):
+    encoder = small_encoder().train(training)
+
+    def breaks(*_):
+        raise KeyboardInterrupt
+
+    encoder.project.register_forward_pre_hook(breaks)
+    with pytest.raises(KeyboardInterrupt):
+        encoder.encode(["a red flower"])
+    assert {m.training for m in encoder.modules()} == {training}
+
+
 def test_an_embedding_does_not_depend_on_its_batch():
     encoder = small_encoder()
     for weight in encoder.parameters():
