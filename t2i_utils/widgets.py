@@ -1,13 +1,12 @@
 """Everything touched: a box to type a sentence into, a slider to move through pictures."""
 
-import base64
 import html
 import warnings
 from collections.abc import Callable, Sequence
 
 from matplotlib.figure import Figure
 
-from t2i_utils.figures import png
+from t2i_utils.figures import img
 
 
 def _in_notebook() -> bool:
@@ -17,13 +16,6 @@ def _in_notebook() -> bool:
     except ImportError:
         return False
     return hasattr(get_ipython(), "kernel")  # IPython in a terminal has none
-
-
-def _img(figure: Figure, alt: str) -> str:
-    """The figure as an HTML image; a page may be narrower than the figure."""
-    data = base64.b64encode(png(figure)).decode()
-    source = f"data:image/png;base64,{data}"
-    return f'<img style="max-width: 100%" src="{source}" alt="{html.escape(alt)}">'
 
 
 def sentence_box(draw: Callable[[str], Figure], sentence: str = "") -> None:
@@ -49,7 +41,7 @@ def sentence_box(draw: Callable[[str], Figure], sentence: str = "") -> None:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:
-                picture = _img(draw(text.value), f"what the model draws for: {text.value}")
+                picture = img(draw(text.value), f"what the model draws for: {text.value}")
             except Exception as error:  # whatever it is, the reader should see it here
                 said.append(f"{type(error).__name__}: {error}")
         said = [str(warning.message) for warning in caught] + said
@@ -87,7 +79,7 @@ def slider(draw: Callable[[int], Figure], labels: Sequence[str], description: st
     def on_move(_: object = None) -> None:
         place = choice.value
         if place not in drawn:
-            drawn[place] = _img(draw(place), f"{description} {labels[place]}")
+            drawn[place] = img(draw(place), f"{description} {labels[place]}")
         result.value = drawn[place]
 
     choice.observe(on_move, names="value")
