@@ -1,5 +1,6 @@
 # make run [PROFILE=smoke|laptop|gpu] [ONLY=07] [PARAMS="-p name value"]   execute the series
-# make test [PROFILE=smoke|gpu]   style, unit tests, every notebook
+#     a value with spaces stands in quotes: PARAMS='-p sentence "a red flower"'
+# make test [PROFILE=smoke|gpu]   style, unit tests, every notebook; a claim that fails, fails it
 # make lab       JupyterLab on notebooks/
 # make refresh [PROFILE=laptop|gpu] [ONLY=07]   re-execute and store outputs
 # make study ONLY=04 [PROFILE=laptop|gpu] [SEEDS=0,1]   run other seeds and settings, store the study
@@ -29,9 +30,9 @@ READY := .venv/.ready
 
 $(READY): pyproject.toml $(CONSTRAINTS)
 	@test -n "$(PYTHON)" || { echo "no Python 3.11 to 3.13 with venv found; say which: make PYTHON=…"; exit 1; }
+	@rm -f $@
 	@test -x $(BIN)/python || { echo "making .venv with $(PYTHON)"; $(PYTHON) -m venv .venv; }
-	@echo "installing the project and its tools into .venv (some minutes, once)"
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e '.[dev]' $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
+	@$(BIN)/python tools/install.py .venv/install.log -e '.[dev]' $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 	@touch $@
 
 run: $(READY)
@@ -45,18 +46,19 @@ study: $(READY)
 	@$(BIN)/python tools/study.py --profile "$(PROFILE)" --only "$(ONLY)" --seeds "$(SEEDS)" $(PARAMS)
 
 home kaggle: $(READY)
-	@$(BIN)/python tools/series.py $@
+	@$(BIN)/python tools/publish.py $@
 
 lab: $(READY)
 	@$(BIN)/jupyter lab --notebook-dir=notebooks
 
-# nbval runs a notebook from its own folder with the kernel of .venv; cells must not fail.
+# nbval runs a notebook from its own folder with the kernel of .venv; neither cells nor claims may
+# fail.
 test: $(READY)
 	@$(BIN)/ruff check --quiet --output-format=concise .
 	@$(BIN)/python -m pytest -q tests --ignore=tests/benchmarks --benchmark-disable \
 	  --jaxtyping-packages=t2i_utils,beartype.beartype
-	@T2I_PROFILE=$(or $(PROFILE),smoke) $(BIN)/python -m pytest -q --nbval-lax --nbval-current-env \
-	  --nbval-cell-timeout=3600 --durations=0 --durations-min=5 notebooks
+	@T2I_PROFILE=$(or $(PROFILE),smoke) $(BIN)/python -m pytest -q -p tools.claims \
+	  --nbval-lax --nbval-current-env --nbval-cell-timeout=3600 --durations=0 --durations-min=5 notebooks
 
 clean:
 	@rm -rf build

@@ -2,14 +2,17 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
+import install
+import publish
 import pytest
+import yaml
 
-import series
 from t2i_utils import lesson
 
 ROOT = lesson.ROOT
@@ -40,7 +43,7 @@ def test_the_home_stands_in_one_place():
 
 def test_every_link_of_the_readme_leads_home():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    links = [match[0].split("/", 1)[1] for match in series.HOME_LINK.finditer(readme)]
+    links = [match[0].split("/", 1)[1] for match in publish.HOME_LINK.finditer(readme)]
     assert links and set(links) == {lesson.home()}
 
 
@@ -105,8 +108,8 @@ def test_a_lesson_is_imported_before_anything_is_installed():
 
 def test_imports_run_one_way():
     """lesson ← anything; data → models → objectives → training → metrics → figures."""
-    order = ["files", "lesson", "checkpoints", "data", "models", "objectives", "training", "metrics"]
-    order += ["figures", "widgets", "__main__"]
+    order = ["files", "lesson", "checkpoints", "runs", "logs", "data", "models", "objectives"]
+    order += ["training", "metrics", "figures", "widgets", "__main__"]
     for path in sorted((ROOT / "t2i_utils").rglob("*.py")):
         room = path.relative_to(ROOT / "t2i_utils").parts[0].removesuffix(".py")
         if room == "__init__":
@@ -125,6 +128,8 @@ def test_imports_run_one_way():
         (["run", "ONLY=07", "PROFILE=smoke", "PARAMS=-p n 3"],
          'tools/series.py run --profile "smoke" --only "07" -p n 3'),
         (["refresh", "ONLY=07"], 'tools/series.py refresh --profile "" --only "07"'),
+        (["home"], "tools/publish.py home"),
+        (["test"], "-p tools.claims"),
         (["test"], "T2I_PROFILE=smoke"),
         (["test", "PROFILE=gpu"], "T2I_PROFILE=gpu"),
         (["test"], "--jaxtyping-packages=t2i_utils,beartype.beartype"),
@@ -141,6 +146,19 @@ def test_make_passes_on_what_it_is_given(options, expected):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs make")
+@pytest.mark.parametrize("target", ["run", "study"])
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_make_passes_on_a_parameter_with_a_space(target, quote):
+    words = [f"PARAMS=-p sentence {quote}a red flower{quote} -p n 3", "ONLY=00, 03"]
+    done = subprocess.run(
+        ["make", "--dry-run", target, *words], cwd=ROOT, capture_output=True, text=True
+    )
+    given = shlex.split(done.stdout.strip().splitlines()[-1])
+    assert given[-6:] == ["-p", "sentence", "a red flower", "-p", "n", "3"]
+    assert given[given.index("--only") + 1] == "00, 03"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs make")
 def test_make_names_the_python_that_it_lacks(tmp_path):
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
@@ -150,8 +168,84 @@ def test_make_names_the_python_that_it_lacks(tmp_path):
     assert not (tmp_path / ".venv").exists()
 
 
-def test_ci_runs_make_test():
+# --- installing ----------------------------------------------------------------------------------
+
+# A stand-in for pip: it prints what pip prints, waits, and ends as it is told.
+PIP = """
+import os, sys, time
+print("Collecting torch>=2.6 (from t2i-utils==0.1.0)")
+print("  Downloading https://example.org/torch-2.9.0-cp311-manylinux.whl (902.1 MB)")
+print("  Downloading nvidia_cudnn-9.1-py3.whl (1.2 GB)")
+print("Requirement already satisfied: numpy in ./lib")
+print("  Using cached scipy-1.11-cp311.whl (35.0 MB)")
+print("  Downloading tqdm-4.66-py3.whl (78 kB)", flush=True)
+print("Installing collected packages: torch, numpy, tqdm", flush=True)
+time.sleep(float(os.environ["WAIT"]))
+sys.exit(print("ERROR: No space left on device", flush=True) or int(os.environ["CODE"]))
+"""
+
+
+def test_an_installation_shows_that_it_goes_on(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(install, "QUIET", 0.5)
+    monkeypatch.setenv("WAIT", "1.5")
+    monkeypatch.setenv("CODE", "0")
+    log = tmp_path / "install.log"
+    assert install.install(["-e", "."], log, [sys.executable, "-c", PIP]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[1:5] == [
+        "  downloading torch, 902.1 MB", "  downloading nvidia_cudnn, 1.2 GB",
+        "  using cached scipy, 35.0 MB", "  installing 3 packages",
+    ]  # fmt: skip
+    assert 1 <= len(lines[5:-1]) <= 3
+    assert all(re.fullmatch(r"  going on, 0:0\d minutes", line) for line in lines[5:-1])
+    assert re.fullmatch(r"installed in 0:0\d minutes", lines[-1])
+    assert "Requirement already satisfied" in log.read_text()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs make")
+@pytest.mark.parametrize("code", [0, 1])
+def test_an_installation_that_fails_is_loud_and_not_ready(tmp_path, code):
+    """By make, with pip stood in for, in a folder of which an earlier installation went well."""
+    for name in ("Makefile", "pyproject.toml", "constraints.txt", "tools/install.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    (tmp_path / "fake" / "pip").mkdir(parents=True)
+    (tmp_path / "fake" / "pip" / "__main__.py").write_text(PIP)
+    (tmp_path / "fake" / "pip" / "__init__.py").touch()
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "python").symlink_to(sys.executable)
+    ready = tmp_path / ".venv" / ".ready"
+    ready.touch()
+    os.utime(ready, (0, 0))
+    around = {"WAIT": "0", "CODE": str(code), "PYTHONPATH": str(tmp_path / "fake")}
+    done = subprocess.run(
+        ["make", ".venv/.ready"], cwd=tmp_path, env=os.environ | around, capture_output=True,
+        text=True,
+    )  # fmt: skip
+    assert ready.exists() == (code == 0), done.stderr
+    assert (done.returncode == 0) == (code == 0)
+    assert "downloading torch, 902.1 MB" in done.stdout
+    assert ("ERROR: No space left on device" in done.stderr) == (code == 1)
+    assert ("all it said is in .venv/install.log" in done.stderr) == (code == 1)
+    assert "tqdm" in (tmp_path / ".venv" / "install.log").read_text()
+
+
+# --- in CI ---------------------------------------------------------------------------------------
+
+
+def workflow(name: str) -> tuple[list[str], int]:
+    """The commands of a workflow's one job, in order, and its limit in minutes."""
+    (job,) = yaml.safe_load((ROOT / ".github/workflows" / name).read_text())["jobs"].values()
+    assert not [step for step in job["steps"] if step.get("continue-on-error")]
+    return [step["run"] for step in job["steps"] if "run" in step], job["timeout-minutes"]
+
+
+def test_ci_tests_and_runs_the_series():
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
     assert "make test" in (ROOT / ".ci" / "run").read_text()
-    assert ".ci/run" in (ROOT / ".github/workflows/cpu.yml").read_text()
-    assert "make test PROFILE=gpu" in (ROOT / ".github/workflows/gpu.yml").read_text()
+    assert workflow("cpu.yml")[0] == [".ci/run", "make run PROFILE=smoke"]
+    commands, minutes = workflow("gpu.yml")
+    assert commands == ["make test PROFILE=gpu", "make run PROFILE=gpu"]
+    # Half an hour a notebook on a T4, in each of the commands: the table of README.md has them all.
+    series = re.findall(r"^\| \d\d \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert minutes >= 2 * 30 * len(series) >= 900

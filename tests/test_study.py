@@ -57,9 +57,7 @@ def pretended(monkeypatch):
         notebook.cells[1].outputs = [new_output("display_data", data) for data in bundles]
         for do in beside:
             do(notebook)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(notebook, target)
-        return series.Outcome(source.stem, 1.25, 1.0, series.claims(notebook), "")
+        return series.Outcome(source.stem, 1.25, 1.0, series.claims(notebook), "", notebook)
 
     monkeypatch.setattr(series, "execute", execute)
     return asked, beside
@@ -82,7 +80,7 @@ def test_a_study_is_made_in_parts_and_read_by_a_page(shelf, capsys, monkeypatch,
 
     assert study.main(["--only", "01"]) == 0
     shown = capsys.readouterr().out
-    assert "01_little, seed 3 …" in shown and "01_little, seed 0" not in shown
+    assert "01_little, seed 3 ..." in shown and "01_little, seed 0" not in shown
     assert "1/1 (kept)" in shown
     assert "seed 3: did not hold: it is small (3)" in shown
     assert "2 runs stored in data/studies/01.json" in shown
@@ -92,7 +90,8 @@ def test_a_study_is_made_in_parts_and_read_by_a_page(shelf, capsys, monkeypatch,
     assert whole["profile"] == "laptop"
     assert {name: whole[name] for name in ("device", "versions")} == series.machine()
     code = study.package_code()
-    assert whole["modules"] == {n: code[n] for n in ("t2i_utils", "t2i_utils.lesson")}
+    loaded = ("t2i_utils", "t2i_utils.files", "t2i_utils.lesson")
+    assert whole["modules"] == {name: code[name] for name in loaded}
     first, second = whole["runs"]
     assert first["parameters"] == {"seed": 3, "rate": 0.5, "word": "a"}
     assert second["parameters"] == {"seed": 0, "rate": 1e-05, "word": "7"}  # types are kept
@@ -185,6 +184,26 @@ def test_a_folder_is_used_and_not_told(shelf, pretended, tmp_path):
     assert len(asked) == 3
 
 
+def test_a_parameter_may_hold_a_space(shelf, pretended):
+    little(shelf, "01_little")
+    assert study.main(["--only", "01", "-p", "word", "a red flower", "--seeds", "3"]) == 0
+    assert pretended[0] == [{"seed": 3, "word": "a red flower"}]
+
+
+def test_two_studies_at_once_make_one_whole(shelf, pretended):
+    """Another `make study` makes its part while this one runs."""
+    asked, beside = pretended
+    little(shelf, "01_little")
+
+    def other(notebook):
+        beside.clear()
+        assert study.main(["--only", "01", "--seeds", "0"]) == 0
+
+    beside.append(other)
+    assert study.main(["--only", "01", "--seeds", "3"]) == 0
+    assert len(asked) == 3 and len(stored()["runs"]) == 3
+
+
 def test_code_of_the_package_that_changed_is_named(shelf, pretended, monkeypatch, capsys):
     little(shelf, "01_little")
     now = study.package_code()
@@ -208,6 +227,26 @@ def test_the_packages_modules_are_told_apart():
     assert {"t2i_utils", "t2i_utils.lesson", "t2i_utils.data", "t2i_utils.data.blooms"} <= set(code)
     assert not [name for name in code if "figures" in name or "widgets" in name]
     assert all(len(digest) == 12 for digest in code.values())
+
+
+@pytest.mark.parametrize("place", ["build", "studies"])
+def test_a_full_disk_is_named_and_what_ran_is_kept(
+    shelf, pretended, disk, monkeypatch, place, capsys
+):
+    small = disk("64k")
+    monkeypatch.setattr(study, {"build": "BUILD", "studies": "STUDIES"}[place], small / "here")
+    little(shelf, "01_little")
+    (small / "filler").write_bytes(bytes(64 * 1024))
+    assert study.main(["--only", "01"]) == 1
+    shown = capsys.readouterr().out
+    assert shown.count("disk full: ") == (3 if place == "build" else 1)
+    assert "bytes needed" in shown and "bytes free: " + str(small / "here") in shown
+    assert not [path for path in small.rglob("*") if path.is_file() and path.name != "filler"]
+    if place == "build":  # the runs are in the study itself
+        assert len(stored()["runs"]) == 3
+    (small / "filler").unlink()
+    assert study.main(["--only", "01"]) == 0
+    assert len(stored()["runs"]) == 3 and len(pretended[0]) == 3
 
 
 # --- what is no study ----------------------------------------------------------------------------
@@ -250,6 +289,8 @@ def test_a_run_that_is_no_measurement_is_not_kept(shelf, pretended, capsys, do, 
         (["--only", "01,05"], "05_more: no plan in tools/study.py; PLANS has 01, 02"),
         (["--only", "01,02"], "02_plain: no cell is tagged `study`"),
         (["--only", "01", "--seeds", "0,4"], "SEEDS=4: not in the plan; there are 0, 3"),
+        (["--only", "01", "--seeds", ","], "SEEDS=,: names no seed"),
+        (["--only", ","], "ONLY=,: names no notebook; there are 01_little, 02_plain, 05_more"),
         (["--only", "01", "-p", "sed", "1"], "cannot change 'sed'; there are seed, rate, word"),
         (["--only", "01", "-p", "profile", "gpu"], "PROFILE= chooses the profile"),
     ],
@@ -265,6 +306,15 @@ def test_what_cannot_be_run_is_refused_before_anything_runs(
     little(shelf, "05_more")
     assert study.main(words) == 2
     assert message in capsys.readouterr().err
+    assert pretended[0] == []
+
+
+def test_a_build_that_is_a_file_is_refused(shelf, pretended, capsys):
+    little(shelf, "01_little")
+    study.BUILD.write_text("")
+    assert study.main(["--only", "01"]) == 2
+    shown = capsys.readouterr().err
+    assert str(study.BUILD) in shown and "expected a folder" in shown
     assert pretended[0] == []
 
 

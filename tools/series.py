@@ -1,28 +1,32 @@
-"""Execute the series, store its outputs, publish it elsewhere: what the Makefile calls.
+"""Execute the series, and store its outputs: what `make run` and `make refresh` call.
 
-`series.py run` and `refresh` take `--profile laptop` and `--only 07`, `run` also `-p name value`;
-`series.py home` and `kaggle` take nothing.
+`series.py run` and `refresh` take `--profile laptop` and `--only 07`, `run` also `-p name value`.
 """
 
 import argparse
 import ast
+import errno
 import hashlib
 import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
-import tomllib
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
-import psutil
+import processes
+
+from t2i_utils import files
 
 ROOT = Path(__file__).resolve().parents[1]
+BUILD = ROOT / "build"
 CLAIM_MIME = "application/vnd.t2i.claim+json"
 MAX_BYTES = 1_500_000  # of a stored notebook
 
@@ -57,7 +61,10 @@ def notebooks(only: str = "", folder: Path = ROOT / "notebooks") -> list[Path]:
     if not everything:
         raise Refusal(f"no notebooks in {folder.name}/")
     chosen: set[Path] = set()
-    for name in filter(None, (part.strip() for part in only.split(","))):
+    names = [part.strip() for part in only.split(",") if part.strip()]
+    if only and not names:
+        raise Refusal(f"ONLY={only}: names no notebook; there are {names_of(everything)}")
+    for name in names:
         stem = Path(name).stem
         found = [p for p in everything if p.stem == stem or p.stem.split("_")[0] == stem.zfill(2)]
         if not found:
@@ -154,6 +161,8 @@ class Outcome:
     peak_mb: float
     verdicts: list[bool | None]
     error: str
+    notebook: nbformat.NotebookNode | None = None  # as executed; None where nothing was written
+    log: Path | None = None  # papermill's, where it failed
 
     @property
     def failed(self) -> bool:
@@ -165,77 +174,120 @@ class Outcome:
             return f"failed: {self.error}"
         if not self.verdicts:
             return "none made"
-        if None in self.verdicts:
-            return "not judged"
-        return f"{sum(map(bool, self.verdicts))}/{len(self.verdicts)}"
+        judged = [verdict for verdict in self.verdicts if verdict is not None]
+        held, rest = f"{sum(judged)}/{len(judged)}", len(self.verdicts) - len(judged)
+        return (f"{held}, {rest} not judged" if rest else held) if judged else "not judged"
 
 
-def own_kernel(folder: Path) -> None:
-    """Write a kernel called python3 that is this very Python, whatever else is registered."""
+@contextmanager
+def as_a_row(outcome: Outcome) -> Iterator[None]:
+    """What the disk refuses inside becomes the outcome's error: the other notebooks go on."""
+    try:
+        yield
+    except OSError as error:
+        words = f"{error.strerror}: {error.filename}" if error.filename else str(error)
+        outcome.error = outcome.error or words
+
+
+def writable(folder: Path) -> None:
+    """Make the folder; Refusal that names it where nothing can be written in it."""
+    try:
+        with files.explained(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryDirectory(dir=folder).cleanup()
+    except OSError as error:
+        raise Refusal(f"{folder}: {error.strerror}; expected a folder to write in") from None
+
+
+@contextmanager
+def own_folder(target: Path) -> Iterator[Path]:
+    """A folder beside `target` for one run alone; removed at the end, whatever the end is."""
+    folder = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}.part")
+    with files.explained(target):
+        files.swept(target)
+        folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def execute(source: Path, target: Path, profile: str, options: list[str]) -> Outcome:
+    """Execute one notebook by papermill, in processes and a folder of its own.
+
+    What was executed is moved to `target` when it is whole, and papermill's log beside it where it
+    failed: two runs at once never mix. What the disk refuses is an outcome as well.
+    """
+    outcome, start = Outcome(source.stem, 0.0, 0.0, [], ""), time.monotonic()
+    with (
+        as_a_row(outcome),
+        tempfile.TemporaryDirectory() as jupyter,
+        own_folder(target) as folder,
+        files.explained(target, needed=source.stat().st_size),  # a guess: the outputs of before
+    ):
+        executed, log = folder / target.name, folder / "log"
+        command = [sys.executable, "-m", "papermill", str(source), str(executed)]
+        command += ["-k", "python3", "-l", "python", "--cwd", str(ROOT)]
+        command += ["--log-level", "ERROR", *options]
+        around = environment(profile, Path(jupyter))
+        code, outcome.peak_mb = processes.run(command, ROOT, around, log, source.stem)
+        notebook = readable(executed)
+        outcome.verdicts = claims(notebook) if notebook else []
+        outcome.error = first_error(notebook) if notebook else ""
+        if code and not outcome.error:
+            outcome.error = reason(code, log, source)
+        keep(executed if notebook else None, target)
+        outcome.log = keep(log if code else None, target.with_suffix(".log"))
+        outcome.notebook = notebook
+    outcome.seconds = time.monotonic() - start
+    return outcome
+
+
+def readable(path: Path) -> nbformat.NotebookNode | None:
+    """The notebook that papermill wrote; None for half of one, where it was killed, or for none."""
+    if path.is_file():
+        with suppress(ValueError):
+            return read(path)
+    return None
+
+
+def reason(code: int, log: Path, source: Path) -> str:
+    """Why papermill failed where no cell did; OSError where the disk is full."""
+    said = " ".join(log.read_text(encoding="utf-8", errors="replace").split())
+    if "No space left" in said:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(log))
+    # Raises, too, where there was no room for papermill's words.
+    log.with_name("room").write_bytes(bytes(source.stat().st_size))
+    return f"papermill ended with {code}: {said[-300:]}"
+
+
+def keep(made: Path | None, place: Path) -> Path | None:
+    """Move what a run made to its place; without it, remove what an earlier run left there."""
+    if made is None:
+        place.unlink(missing_ok=True)
+        return None
+    os.replace(made, place)
+    return place
+
+
+def environment(profile: str, folder: Path) -> dict[str, str]:
+    """The variables of a run, whose kernel `python3` is this very Python, whatever is registered.
+
+    What Jupyter needs for the run alone lies in `folder`.
+    """
     spec = folder / "kernels" / "python3"
     spec.mkdir(parents=True)
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     (spec / "kernel.json").write_text(
         json.dumps({"argv": argv, "display_name": "Python 3 (ipykernel)", "language": "python"})
     )
-
-
-def execute(source: Path, target: Path, profile: str, options: list[str]) -> Outcome:
-    """Execute one notebook by papermill, in processes of its own, from the repository's root."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.unlink(missing_ok=True)
-    log = target.with_suffix(".log")
-    with tempfile.TemporaryDirectory() as folder:
-        own_kernel(Path(folder))
-        environment = os.environ | {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}
-        environment["JUPYTER_PATH"] = os.pathsep.join(
-            filter(None, [folder, os.environ.get("JUPYTER_PATH")])
-        )
-        if profile:
-            environment["T2I_PROFILE"] = profile
-        command = [sys.executable, "-m", "papermill", str(source), str(target)]
-        command += ["-k", "python3", "-l", "python", "--cwd", str(ROOT)]
-        command += ["--log-level", "ERROR", *options]
-        start = time.monotonic()
-        with open(log, "wb") as stream:
-            process = subprocess.Popen(
-                command, cwd=ROOT, env=environment, stdout=stream, stderr=subprocess.STDOUT
-            )
-            try:
-                peak = watch(process, log, source.stem)
-            except BaseException:
-                process.terminate()  # papermill ends its kernel
-                process.wait()
-                raise
-        seconds = time.monotonic() - start
-    notebook = read(target) if target.is_file() else nbformat.v4.new_notebook()
-    error = first_error(notebook)
-    if process.returncode and not error:
-        lines = log.read_text(errors="replace").split()
-        error = f"papermill ended with {process.returncode}: {' '.join(lines)[-300:]}"
-    if not process.returncode:
-        log.unlink()
-    return Outcome(source.stem, seconds, peak, claims(notebook), error)
-
-
-def watch(process: subprocess.Popen, log: Path, name: str) -> float:
-    """Wait for a process, showing its progress; the peak memory of its descendants, in MB."""
-    peak = 0.0
-    while process.poll() is None:
-        memory = 0
-        try:
-            for child in psutil.Process(process.pid).children(recursive=True):
-                memory += child.memory_info().rss
-        except psutil.Error:  # one ended meanwhile
-            pass
-        peak = max(peak, memory / 2**20)
-        if sys.stderr.isatty():
-            bar = re.split(r"[\r\n]", log.read_text(errors="replace"))[-1]
-            print(f"\r\033[K{name}  {bar}"[:110], end="", file=sys.stderr, flush=True)
-        time.sleep(0.2)
-    if sys.stderr.isatty():
-        print("\r\033[K", end="", file=sys.stderr, flush=True)
-    return peak
+    around = os.environ | {"PYDEVD_DISABLE_FILE_VALIDATION": "1", "PYTHONIOENCODING": "utf-8"}
+    around["JUPYTER_RUNTIME_DIR"] = str(folder / "runtime")
+    paths = [str(folder), os.environ.get("JUPYTER_PATH")]
+    around["JUPYTER_PATH"] = os.pathsep.join(filter(None, paths))
+    if profile:
+        around["T2I_PROFILE"] = profile
+    return around
 
 
 def write_html(notebook: nbformat.NotebookNode, target: Path) -> None:
@@ -245,7 +297,9 @@ def write_html(notebook: nbformat.NotebookNode, target: Path) -> None:
     exporter = HTMLExporter()
     exporter.raw_template = PAGE
     page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": target.stem}})
-    target.write_text(page, encoding="utf-8")
+    data = page.encode()
+    with files.whole(target, len(data)) as draft:
+        draft.write_bytes(data)
 
 
 def table(outcomes: list[Outcome]) -> str:
@@ -255,10 +309,11 @@ def table(outcomes: list[Outcome]) -> str:
     for one in outcomes:
         memory = f"{one.peak_mb:,.0f} MB"
         lines.append(f"{one.name:<{width}}  {one.seconds:>7.1f}  {memory:>11}  {one.words}")
+    lines += [f"{one.name}: papermill's log is {one.log}" for one in outcomes if one.log]
     return "\n".join(lines)
 
 
-def run(profile: str, only: str, options: list[list[str]], build: Path = ROOT / "build") -> int:
+def run(profile: str, only: str, options: list[list[str]], build: Path = BUILD) -> int:
     """Execute notebooks one after the other, going on after a failure; 1 if any failed."""
     chosen = notebooks(only)
     for _, name, _ in options:
@@ -268,15 +323,25 @@ def run(profile: str, only: str, options: list[list[str]], build: Path = ROOT / 
                 f"-p {name}: no such parameter in {names_of(lacking)}; there are "
                 f"{', '.join(parameters(read(lacking[0])))} (ONLY= chooses notebooks)"
             )
+    writable(build)
     outcomes = []
     for path in chosen:
-        print(f"{path.stem} …", flush=True)
-        target = build / path.name
-        outcomes.append(execute(path, target, profile, [word for opt in options for word in opt]))
-        if target.is_file():
-            write_html(read(target), target.with_suffix(".html"))
+        words = [word for option in options for word in option]
+        outcomes.append(execute_and_show(path, build, profile, words))
     print(f"\n{table(outcomes)}")
     return int(any(outcome.failed for outcome in outcomes))
+
+
+def execute_and_show(path: Path, build: Path, profile: str, options: list[str]) -> Outcome:
+    """Execute a notebook into `build`, and write its web page beside it."""
+    print(f"{path.stem} ...", flush=True)
+    outcome = execute(path, build / path.name, profile, options)
+    page = build / f"{path.stem}.html"
+    with as_a_row(outcome):
+        page.unlink(missing_ok=True)  # that of an earlier run
+        if outcome.notebook:
+            write_html(outcome.notebook, page)
+    return outcome
 
 
 # --- stored outputs ------------------------------------------------------------------------------
@@ -342,35 +407,18 @@ def stamp(outcome: Outcome, profile: str, notebook: nbformat.NotebookNode) -> di
     }
 
 
-def refresh(profile: str, only: str, folder: Path = ROOT / "notebooks") -> int:
+def refresh(profile: str, only: str, folder: Path = ROOT / "notebooks", build: Path = BUILD) -> int:
     """Execute notebooks and store their outputs with a stamp; an unfit run is not stored."""
     if profile not in ("laptop", "gpu"):
         raise Refusal(f"PROFILE={profile}: stored outputs come from laptop or gpu")
+    chosen = notebooks(only, folder)
+    writable(build)
     outcomes = []
-    for path in notebooks(only, folder):
-        print(f"{path.stem} …", flush=True)
-        before = code_hash(read(path))
-        target = ROOT / "build" / path.name
-        outcome = execute(path, target, profile, [])
-        outcomes.append(outcome)
-        if outcome.failed:
-            continue
-        notebook = cleaned(read(target))
-        hits = machine_paths(notebook)
-        text = ""
-        if hits:
-            outcome.error = f"outputs show this machine's paths: {'; '.join(hits[:3])}"
-        elif before != code_hash(read(path)):
-            outcome.error = "the notebook was edited while it ran"
-        else:
-            notebook.metadata["t2i"] = stamp(outcome, profile, notebook)
-            text = nbformat.writes(notebook) + "\n"
-            if len(text.encode()) >= MAX_BYTES:
-                outcome.error = f"{len(text.encode()):,} bytes; under {MAX_BYTES:,} are allowed"
-        if not outcome.error:
-            draft = path.with_suffix(".tmp")
-            draft.write_text(text, encoding="utf-8")
-            draft.replace(path)
+    for path in chosen:
+        outcomes.append(execute_and_show(path, build, profile, []))
+        if not outcomes[-1].failed:
+            with as_a_row(outcomes[-1]):
+                store(path, outcomes[-1], profile)
     print(f"\n{table(outcomes)}")
     for outcome in outcomes:
         if outcome.failed:
@@ -378,64 +426,21 @@ def refresh(profile: str, only: str, folder: Path = ROOT / "notebooks") -> int:
     return int(any(outcome.failed for outcome in outcomes))
 
 
-# --- the publishing home -------------------------------------------------------------------------
-
-HOME_LINK = re.compile(r"(?<![.\w])(github(?:\.com)?/)[\w.-]+/[\w.-]*\w")
-
-
-def rehome(root: Path = ROOT) -> list[Path]:
-    """Rewrite what follows from the publishing home; the files that changed.
-
-    The set-up cell does nothing where outputs are made, so a stamp that was right stays right.
-    """
-    from t2i_utils.lesson import badges, home, setup_cell
-
-    changed = []
-    for path in sorted((root / "notebooks").glob("*.ipynb")):
-        notebook = read(path)
-        stamped = notebook.metadata.get("t2i", {}).get("code_hash") == code_hash(notebook)
-        before = nbformat.writes(notebook)
-        for cell in tagged(notebook, "setup"):
-            cell.source = setup_cell()
-        for cell in tagged(notebook, "badges"):
-            cell.source = badges(path.stem)
-        if stamped:
-            notebook.metadata["t2i"]["code_hash"] = code_hash(notebook)
-        if nbformat.writes(notebook) != before:
-            path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
-            changed.append(path)
-    readme = root / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    if (new := HOME_LINK.sub(rf"\g<1>{home()}", text)) != text:
-        readme.write_text(new, encoding="utf-8")
-        changed.append(readme)
-    return changed
-
-
-# What Kaggle's image lacks; everything pure Python, so that any of its Pythons can install it.
-KAGGLE_LACKS = ("jaxtyping", "wadler-lindig", "torchmetrics", "lightning-utilities")
-
-
-def kaggle(build: Path = ROOT / "build" / "kaggle") -> None:
-    """Build the folder to upload as a Kaggle data set: the project, and the wheels it needs."""
-    from t2i_utils.lesson import home
-
-    shutil.rmtree(build, ignore_errors=True)
-    project = build / home().split("/")[1]
-    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", ".ipynb_checkpoints")
-    for name in ("t2i_utils", "data/pretrained", "data/studies"):  # photographs stay here
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, project / name, ignore=ignored)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, project / name)
-    needed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    asked = [next((d for d in needed["dependencies"] if d.startswith(n)), n) for n in KAGGLE_LACKS]
-    command = [sys.executable, "-m", "pip", "download", "-qq", "--no-deps", "--only-binary=:all:"]
-    command += ["-c", str(ROOT / "constraints.txt"), "-d", str(build / "wheels"), *asked]
-    subprocess.run(command, check=True)
-    about = {"id": home(), "title": home().split("/")[1], "licenses": [{"name": "other"}]}
-    (build / "dataset-metadata.json").write_text(json.dumps(about, indent=2) + "\n")
-    print(f"{build.relative_to(ROOT)}/ is ready: upload it as a data set and attach it")
+def store(path: Path, outcome: Outcome, profile: str) -> None:
+    """Put an executed notebook in place of its source, or say in the outcome why not."""
+    notebook = cleaned(outcome.notebook)
+    hits = machine_paths(notebook)
+    notebook.metadata["t2i"] = stamp(outcome, profile, notebook)
+    data = f"{nbformat.writes(notebook)}\n".encode()
+    if hits:
+        outcome.error = f"outputs show this machine's paths: {'; '.join(hits[:3])}"
+    elif [cell.source for cell in notebook.cells] != [cell.source for cell in read(path).cells]:
+        outcome.error = "the notebook was edited while it ran"
+    elif len(data) >= MAX_BYTES:
+        outcome.error = f"{len(data):,} bytes; under {MAX_BYTES:,} are allowed"
+    else:
+        with files.whole(path, len(data)) as draft:
+            draft.write_bytes(data)
 
 
 # --- the command line ----------------------------------------------------------------------------
@@ -443,7 +448,7 @@ def kaggle(build: Path = ROOT / "build" / "kaggle") -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("action", choices=("run", "refresh", "home", "kaggle"))
+    parser.add_argument("action", choices=("run", "refresh"))
     parser.add_argument("--profile", default="")
     parser.add_argument("--only", default="", help="numbers or names, separated by commas")
     parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
@@ -455,13 +460,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if asked.action == "run":
             return run(asked.profile, asked.only, [["-p", *pair] for pair in asked.p])
-        if asked.action == "refresh":
-            return refresh(asked.profile or "laptop", asked.only)
-        if asked.action == "kaggle":
-            kaggle()
-        else:
-            print("\n".join(str(path.relative_to(ROOT)) for path in rehome()) or "nothing to do")
-        return 0
+        return refresh(asked.profile or "laptop", asked.only)
     except Refusal as refusal:
         print(f"series: {refusal}", file=sys.stderr)
         return 2
@@ -470,4 +469,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    processes.stoppable()
     sys.exit(main())

@@ -27,10 +27,12 @@ import sys
 from pathlib import Path
 
 import nbformat
+import processes
 import yaml
 
 import series
 from series import ROOT, Outcome, Refusal
+from t2i_utils import files
 from t2i_utils.lesson import CLAIM_MIME, RECORD_MIME, STUDY_FORMAT
 
 NOTEBOOKS = ROOT / "notebooks"
@@ -138,6 +140,8 @@ def planned(
 def of_seeds(runs: dict[str, dict], seeds: str) -> dict[str, dict]:
     """Those of the runs whose seed is named: `0,11`; all of them for an empty word."""
     wanted = {word.strip() for word in seeds.split(",") if word.strip()}
+    if seeds and not wanted:
+        raise Refusal(f"SEEDS={seeds}: names no seed")
     seed_of = {name: str(json.loads(name).get("seed")) for name in runs}
     lacking = wanted - set(seed_of.values())
     if lacking:
@@ -156,11 +160,9 @@ def in_words(changes: dict[str, object]) -> str:
 
 def write(path: Path, study: dict) -> None:
     """Write a study whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".tmp")
-    text = json.dumps(study, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
+    data = f"{json.dumps(study, indent=1, sort_keys=True, ensure_ascii=False)}\n".encode()
+    with files.whole(path, len(data)) as draft:
+        draft.write_bytes(data)
 
 
 def finished(number: str, digest: str, profile: str) -> dict[str, dict]:
@@ -180,7 +182,7 @@ def finished(number: str, digest: str, profile: str) -> dict[str, dict]:
 def run_once(path: Path, changes: dict, profile: str, digest: str) -> tuple[Outcome, dict | None]:
     """Execute the notebook with these parameters and keep what it recorded in build/studies/.
 
-    Returns what became of it, and the study of this one run: None where it failed.
+    Returns what became of it, and the study of this one run: None where it failed to run.
     """
     parameters, code = settings(series.read(path), changes), package_code()
     mark = hashlib.sha256(json.dumps([digest, profile, key(parameters)]).encode()).hexdigest()[:8]
@@ -188,10 +190,9 @@ def run_once(path: Path, changes: dict, profile: str, digest: str) -> tuple[Outc
     target = BUILD / path.stem[:2] / f"{profile}-{name}-{mark}.ipynb"
     options = ["-y", yaml.safe_dump(changes)]  # unlike -p, YAML keeps a value's type
     outcome = series.execute(path, target, profile, options)
-    outcome.name = in_words(changes)
+    outcome.name, executed = in_words(changes), outcome.notebook
     if outcome.error:
         return outcome, None
-    executed = series.read(target)
     try:
         recorded = records(executed)
     except ValueError as error:
@@ -219,7 +220,8 @@ def run_once(path: Path, changes: dict, profile: str, digest: str) -> tuple[Outc
         "modules": {name: code[name] for name in sorted(loaded & code.keys())},
         "runs": [run],
     }
-    write(target.with_suffix(".json"), study)
+    with series.as_a_row(outcome):
+        write(target.with_suffix(".json"), study)
     return outcome, study
 
 
@@ -260,10 +262,11 @@ def make(path: Path, profile: str, given: dict[str, object], seeds: str) -> int:
         if name in there:
             outcomes[name] = kept_outcome(there[name], changes)
             continue
-        print(f"{path.stem}, {in_words(changes)} …", flush=True)
+        print(f"{path.stem}, {in_words(changes)} ...", flush=True)
         outcomes[name], study = run_once(path, changes, profile, digest)
         if study:
             there[name] = study
+    there = finished(number, digest, profile) | there  # another `make study` may have made some
     print(f"\n{table(outcomes, there, kept)}")
     edited = edited_since([there[name] for name in kept])
     if edited:
@@ -277,8 +280,11 @@ def make(path: Path, profile: str, given: dict[str, object], seeds: str) -> int:
     elif waiting:
         print(f"{path.stem}: not stored, still to run: {'; '.join(waiting)}")
     else:
-        write(STUDIES / f"{number}.json", merged([there[name] for name in runs]))
-        print(f"{path.stem}: {len(runs)} runs stored in data/studies/{number}.json")
+        outcomes["all"] = Outcome(f"{len(runs)} runs", 0.0, 0.0, [], "")
+        with series.as_a_row(outcomes["all"]):
+            write(STUDIES / f"{number}.json", merged([there[name] for name in runs]))
+        kept_in = f"stored in data/studies/{number}.json"
+        print(f"{path.stem}: {len(runs)} runs {outcomes['all'].error or kept_in}")
     return int(any(outcome.error for outcome in outcomes.values()))
 
 
@@ -306,6 +312,8 @@ def table(outcomes: dict[str, Outcome], there: dict[str, dict], kept: set[str]) 
         for claim in claims:
             if claim["held"] is False:
                 missed.append(f"{one.name}: did not hold: {claim['text']} ({claim['found']})")
+        if one.log:
+            missed.append(f"{one.name}: papermill's log is {one.log}")
     return "\n".join(lines + missed)
 
 
@@ -336,6 +344,7 @@ def main(arguments: list[str] | None = None) -> int:
         paths = series.notebooks(asked.only, NOTEBOOKS)
         for path in paths:  # what cannot be run is refused before the first hour, not after it
             of_seeds(planned(series.read(path), path.stem, given), asked.seeds)
+        series.writable(BUILD)
         return max([make(path, asked.profile or "laptop", given, asked.seeds) for path in paths])
     except Refusal as refusal:
         print(f"study: {refusal}", file=sys.stderr)
@@ -345,4 +354,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    processes.stoppable()
     sys.exit(main())

@@ -50,5 +50,4 @@ def load_folder(
         splits=photographs.class_disjoint_splits("folder", classes, test_share),
         crop=size,
         flip=not any(SIDES.search(sentence) for own in captions for sentence in own),
-        origin=f"test_share={test_share}, size={size}",
     )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from matplotlib import rc_context
 from matplotlib.colors import is_color_like
 from matplotlib.figure import Figure
@@ -118,7 +118,7 @@ def _panels(titles: Sequence[str], columns: int, height: float, title: str | Non
 
 @rc_context(STYLE)
 def lines(
-    x: Float[Tensor, " n"],
+    x: Float[Tensor, " n"] | Int[Tensor, " n"],
     curves: Mapping[str, Float[Tensor, " n"]],
     xlabel: str,
     ylabel: str,

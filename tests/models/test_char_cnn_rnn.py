@@ -29,7 +29,6 @@ from t2i_utils.models.char_cnn_rnn import (
     to_characters,
     warn_of_new_words,
 )
-from t2i_utils.objectives import contrastive_loss, joint_embedding_loss
 
 
 def small_encoder():
@@ -399,15 +398,3 @@ def test_new_words_are_counted_and_named_once_they_are_many():
     with pytest.warns(UserWarning, match=r"8% of the words.*on 6 words: heart-shaped"):
         assert warn_of_new_words(encoder, CAPTIONS) == pytest.approx(1 / 12)
     assert warn_of_new_words(encoder, CAPTIONS, most=0.1) == pytest.approx(1 / 12)  # no warning
-
-
-def test_notebook_04s_step_runs_where_no_tensor_is():
-    """A device that only knows shapes: nothing is made elsewhere, and nothing waits."""
-    with torch.device("meta"):
-        phi, theta = small_encoder(), PictureEncoder(6, 2, 16)
-    places = torch.zeros(5, LENGTH, dtype=torch.int64, device="meta")
-    images = torch.zeros(5, 3, 8, 8, device="meta")
-    rivals = torch.ones(5, 5, dtype=torch.bool, device="meta")
-    for loss in (contrastive_loss, joint_embedding_loss):
-        loss(theta(images), phi(places), rivals).backward()
-    assert all(p.grad is not None for p in phi.parameters())

@@ -242,10 +242,11 @@ def keeps_no_run_notes(notebook):
 
 def pictures_have_words(notebook):
     for number, output in outputs(notebook):
-        for mime in output.get("data", {}):
+        for mime, shown in output.get("data", {}).items():
+            alts = alternatives(shown) if mime == "text/html" else []
             if mime in ("image/png", "image/jpeg"):
-                alt = output.metadata.get(mime, {}).get("alt", "")
-                assert alt.strip(), f"cell {number}: a picture without alternative text"
+                alts = [output.metadata.get(mime, {}).get("alt", "")]
+            assert all(map(str.strip, alts)), f"cell {number}: a picture without alternative text"
             assert mime != "image/svg+xml", f"cell {number}: an SVG carries no alternative text"
     for number, cell in enumerate(notebook.cells):
         if cell.cell_type == "markdown":
@@ -256,13 +257,22 @@ def pictures_have_words(notebook):
 def pictures_have_words_on_the_page(notebook, tmp_path):
     page = tmp_path / "page.html"
     series.write_html(notebook, page)
-    parser = _Pictures()
-    parser.feed(page.read_text(encoding="utf-8"))
-    shown = [mime for _, output in outputs(notebook) for mime in output.get("data", {})]
-    stored = sum(mime in ("image/png", "image/jpeg") for mime in shown)
-    assert len(parser.alts) >= stored, f"{len(parser.alts)} pictures on the page, {stored} stored"
-    for alt in parser.alts:
+    alts = alternatives(page.read_text(encoding="utf-8"))
+    stored = 0
+    for _, output in outputs(notebook):
+        for mime, shown in output.get("data", {}).items():
+            stored += mime in ("image/png", "image/jpeg")
+            stored += len(alternatives(shown)) if mime == "text/html" else 0
+    assert len(alts) >= stored, f"{len(alts)} pictures on the page, {stored} stored"
+    for alt in alts:
         assert alt.strip() and "No description" not in alt, f"alternative text {alt!r} on the page"
+
+
+def alternatives(page: str) -> list[str]:
+    """The alternative text of every picture of an HTML page, empty where there is none."""
+    parser = _Pictures()
+    parser.feed(page)
+    return parser.alts
 
 
 class _Pictures(HTMLParser):

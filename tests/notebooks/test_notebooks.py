@@ -5,6 +5,7 @@ import copy
 import json
 
 import nbformat
+import publish
 import pytest
 import rules
 import study
@@ -113,11 +114,8 @@ def exercise(name):
 
 
 def picture(alt="a red flower"):
-    return new_output(
-        "display_data",
-        {"image/png": PIXEL, "text/plain": "<Image>"},
-        metadata={"image/png": {"alt": alt}},
-    )
+    image = f'<img alt="{alt}" src="data:image/png;base64,{PIXEL}">'
+    return new_output("display_data", {"text/html": image, "text/plain": alt})
 
 
 def claim(held):
@@ -483,157 +481,6 @@ def test_a_large_notebook_is_noticed(tmp_path):
         rules.is_small(tmp_path / "x.ipynb")
 
 
-# --- executing -----------------------------------------------------------------------------------
-
-PARAMETERS = 'profile = "auto"\nwhat = "blooms"\nn = 3'
-REPORT = """\
-import os, pathlib
-from IPython.display import display
-display({"text/plain": "claim", "application/vnd.t2i.claim+json":
-         {"text": "so", "held": %s, "found": ""}}, raw=True)
-print(os.environ.get("T2I_PROFILE"), what, n, pathlib.Path("pyproject.toml").exists())"""
-
-
-def little(folder, name, *sources, held="True"):
-    notebook = new_notebook(
-        cells=[
-            new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]}),
-            new_code_cell(REPORT % held),
-            *map(new_code_cell, sources),
-        ]
-    )
-    notebook.metadata["kernelspec"] = {"name": "somebody-elses", "display_name": "x"}
-    path = folder / f"{name}.ipynb"
-    nbformat.write(notebook, path)
-    return path
-
-
-@pytest.fixture
-def shelf(tmp_path, monkeypatch):
-    """A folder of notebooks that series.py takes for the series."""
-    folder = tmp_path / "notebooks"
-    folder.mkdir()
-    for function in ("notebooks", "refresh"):
-        monkeypatch.setattr(
-            getattr(series, function), "__defaults__",
-            ("", folder) if function == "notebooks" else (folder,),
-        )  # fmt: skip
-    return folder
-
-
-def test_a_run_goes_on_after_failures_and_ends_non_zero(shelf, tmp_path, capfd):
-    little(shelf, "01_good")
-    little(shelf, "02_raises", "1 / 0")
-    little(shelf, "03_dies", "import os; os._exit(3)")
-    assert series.run("smoke", "", [], tmp_path / "build") == 1
-    lines = {line.split()[0]: line for line in capfd.readouterr().out.splitlines() if line}
-    assert lines["01_good"].endswith("1/1")
-    assert lines["02_raises"].endswith("failed: In [3]: ZeroDivisionError: division by zero")
-    assert "failed: papermill ended with 1" in lines["03_dies"]
-    name, seconds, peak, *_ = lines["01_good"].split()
-    assert 0 < float(seconds) < 60 and float(peak) > 10
-    assert "smoke blooms 3 True" in (tmp_path / "build" / "01_good.html").read_text()
-
-
-@pytest.mark.parametrize(
-    "verdicts, error, words, failed",
-    [
-        ([True, True], "", "2/2", False),
-        ([True, False], "", "1/2", True),
-        ([None, None], "", "not judged", False),
-        ([], "", "none made", False),
-        ([True], "cell 3: E: x", "failed: cell 3: E: x", True),
-    ],
-)
-def test_the_table_says_what_became_of_the_claims(verdicts, error, words, failed):
-    outcome = series.Outcome("01_x", 1.25, 1234.5, verdicts, error)
-    assert (outcome.words, outcome.failed) == (words, failed)
-    assert series.table([outcome]).splitlines()[1].endswith(f"1,234 MB  {words}")
-
-
-def test_a_run_of_held_claims_ends_with_zero_and_takes_parameters(shelf, tmp_path):
-    little(shelf, "01_good")
-    little(shelf, "02_raises", "1 / 0")
-    options = [["-p", "what", "flowers"], ["-p", "n", "-7"]]
-    assert series.run("laptop", "01", options, tmp_path / "build") == 0
-    executed = series.read(tmp_path / "build" / "01_good.ipynb")
-    assert "laptop flowers -7 True" in json.dumps(executed)
-    assert not (tmp_path / "build" / "02_raises.ipynb").exists()
-
-
-def test_what_is_not_there_is_named(shelf, capsys):
-    little(shelf, "01_good")
-    little(shelf, "07_gan_cls")
-    assert [p.stem for p in series.notebooks("7,01_good")] == ["01_good", "07_gan_cls"]
-    assert series.main(["run", "--only", "07,09"]) == 2
-    assert "ONLY=09: no such notebook; there are 01_good, 07_gan_cls" in capsys.readouterr().err
-    assert series.main(["run", "-p", "datset", "flowers"]) == 2
-    shown = capsys.readouterr().err
-    assert "-p datset: no such parameter in 01_good, 07_gan_cls; there are profile, what" in shown
-    with pytest.raises(SystemExit):
-        series.main(["run", "--profile", "fast"])
-    assert "PROFILE=fast" in capsys.readouterr().err
-    assert series.main(["refresh", "--profile", "smoke"]) == 2
-
-
-def test_refresh_stores_outputs_and_a_stamp(shelf):
-    path = little(shelf, "01_good")
-    assert series.refresh("laptop", "", shelf) == 0
-    stored = series.read(path)
-    rules.stamp_is_of_this_code(stored)
-    rules.ran_through_without_an_error(stored)
-    rules.keeps_no_run_notes(stored)
-    rules.claims_held(stored)
-    assert stored.metadata.kernelspec.name == "python3"
-    assert "laptop blooms 3 True" in json.dumps(stored)
-    assert list(shelf.iterdir()) == [path]
-    stored.cells[0].source += "\nm = 4"
-    with pytest.raises(AssertionError, match="make refresh"):
-        rules.stamp_is_of_this_code(stored)
-
-
-def pretended(monkeypatch, *cells):
-    """A run that ends with these cells."""
-
-    def execute(source, target, profile, options):
-        notebook = series.read(source)
-        notebook.cells += cells
-        target.parent.mkdir(exist_ok=True)
-        nbformat.write(notebook, target)
-        error = series.first_error(notebook)
-        return series.Outcome(source.stem, 1.0, 1.0, series.claims(notebook), error)
-
-    monkeypatch.setattr(series, "execute", execute)
-
-
-def printing(output):
-    cell = code("x")
-    cell.outputs = [output]
-    return cell
-
-
-@pytest.mark.parametrize(
-    "output, message",
-    [
-        (new_output("stream", text=f"{ROOT}/t2i_utils/x.py:3: UserWarning"), "machine's paths"),
-        (new_output("error", ename="NameError", evalue="x", traceback=[]), "NameError: x"),
-        (claim(False), "0/1"),
-        (new_output("stream", text="x" * series.MAX_BYTES), "are allowed"),
-    ],
-)
-def test_a_run_that_is_not_fit_is_not_stored(shelf, monkeypatch, output, message, capfd):
-    path = little(shelf, "99_bad")
-    before = path.read_bytes()
-    pretended(monkeypatch, printing(output))
-    assert series.refresh("laptop", "", shelf) == 1
-    assert path.read_bytes() == before
-    shown = capfd.readouterr()
-    assert message in shown.out and "99_bad: not stored" in shown.err
-    pretended(monkeypatch, printing(claim(True)))
-    assert series.refresh("laptop", "", shelf) == 0
-    assert path.read_bytes() != before
-
-
 def test_cleaning_removes_what_papermill_injects(good):
     before = copy.deepcopy(good)
     good.cells.insert(4, code("n = 4", "injected-parameters"))
@@ -656,16 +503,16 @@ def test_a_new_home_reaches_notebooks_and_readme(good, tmp_path, monkeypatch):
     nbformat.write(good, path)
     (tmp_path / "README.md").write_text((ROOT / "README.md").read_text())
     monkeypatch.setattr("t2i_utils.lesson.home", lambda: "ada/engine")
-    assert len(series.rehome(tmp_path)) == 2
+    assert len(publish.rehome(tmp_path)) == 2
     moved = series.read(path)
     assert "ada/engine" in cell_of(moved, "setup").source
     assert "ada/engine" in cell_of(moved, "badges").source
     rules.stamp_is_of_this_code(moved)  # the set-up cell does nothing where outputs are made
     readme = (tmp_path / "README.md").read_text()
-    assert {match[0] for match in series.HOME_LINK.finditer(readme)} <= {
+    assert {match[0] for match in publish.HOME_LINK.finditer(readme)} <= {
         "github.com/ada/engine", "github/ada/engine"
     }  # fmt: skip
-    assert series.rehome(tmp_path) == []
+    assert publish.rehome(tmp_path) == []
 
 
 def test_a_new_home_does_not_hide_an_edit(good, tmp_path, monkeypatch):
@@ -675,6 +522,6 @@ def test_a_new_home_does_not_hide_an_edit(good, tmp_path, monkeypatch):
     nbformat.write(good, path)
     (tmp_path / "README.md").write_text("")
     monkeypatch.setattr("t2i_utils.lesson.home", lambda: "ada/engine")
-    series.rehome(tmp_path)
+    publish.rehome(tmp_path)
     with pytest.raises(AssertionError, match="make refresh"):
         rules.stamp_is_of_this_code(series.read(path))
