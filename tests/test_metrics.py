@@ -25,9 +25,9 @@ from t2i_utils.data.blooms import (
     render,
 )
 from t2i_utils.data.captioned import CaptionedImages, to_unit
+from t2i_utils.data.grammar import DETAILS
 from t2i_utils.metrics import (
     COLOURS,
-    DETAILS,
     AttributeClassifier,
     attribute_accuracy,
     colour_of_centre,
@@ -201,7 +201,7 @@ def test_small_pictures_are_enlarged_and_large_ones_shrunk_to_64_alone():
 
 
 def test_a_classifier_comes_back_from_its_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(metrics, "pretrained", lambda name: tmp_path / name)
+    monkeypatch.setattr(metrics.attributes, "pretrained", lambda name: tmp_path / name)
     torch.manual_seed(0)
     images = torch.randn(3, 3, 64, 64)
     for side in (64, 128):
@@ -374,7 +374,7 @@ class Encoder:
 @pytest.fixture(scope="module")
 def flowers():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(metrics, "blooms", plain)
+        patch.setattr(metrics.probes, "blooms", plain)
         yield plain.load_blooms(600, 8, seed=1)
 
 

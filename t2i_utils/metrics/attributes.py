@@ -1,0 +1,122 @@
+"""What a picture of Blooms shows: the shipped classifiers, and what their answers add up to."""
+
+import json
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from t2i_utils.checkpoints import load_weights, read_card
+from t2i_utils.data.blooms import ATTRIBUTES, CLASS_ATTRIBUTES, NAMES
+from t2i_utils.lesson import pretrained
+from t2i_utils.models.dcgan import doublings
+
+
+class AttributeClassifier(nn.Module):
+    """Reads the attributes of a bloom off its picture: one small CNN, one linear head for each.
+
+    The one of `side` 64 brings pictures of any size to 64 × 64, so that small and large ones
+    compare. The one of 128 shrinks nothing, since veins, stamens and rims are lines finer than a
+    pixel at 64: it enlarges smaller pictures and pools the features of larger ones.
+    """
+
+    def __init__(self, width: int = 32, side: int = 64):
+        super().__init__()
+        self.side, layers, channels = side, [], 3
+        for i in range(doublings(side)):
+            wide = min(width * 2**i, 256)
+            layers += [
+                nn.Conv2d(channels, wide, 4, 2, 1, bias=False),
+                nn.BatchNorm2d(wide),
+                nn.ReLU(inplace=True),
+            ]
+            channels = wide
+        # side × side → 4×4; what is left of the place is kept, petals are counted from it
+        self.convolutions = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(4))
+        self.trunk = nn.Sequential(nn.Flatten(), nn.Linear(channels * 16, 256), nn.ReLU())
+        self.heads = nn.ModuleDict({k: nn.Linear(256, len(v)) for k, v in ATTRIBUTES.items()})
+
+    def features(self, images: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b 256"]:
+        """What the heads see of pictures in [−1, 1]."""
+        size = (self.side, self.side)
+        if images.shape[-1] < self.side or self.side < 128 and images.shape[-1] > self.side:
+            images = F.interpolate(images, size, mode="bilinear", antialias=True)
+        return self.trunk(self.convolutions(images))
+
+    def forward(self, images: Float[Tensor, "b 3 s s"]) -> dict[str, Float[Tensor, "b values"]]:
+        features = self.features(images)
+        return {name: head(features) for name, head in self.heads.items()}
+
+    @torch.no_grad()
+    def read(self, images: Float[Tensor, "b 3 s s"]) -> Int64[Tensor, "b a"]:
+        """The attributes of each picture, as places in `ATTRIBUTES`."""
+        parts = [self(part) for part in images.split(256)]
+        return torch.cat([torch.stack([p[k].argmax(1) for k in NAMES], 1) for p in parts])
+
+
+def load_attribute_classifier(side: int = 64) -> AttributeClassifier:
+    """The shipped classifier that reads 64 pixels, or 128 and more; on the CPU, frozen, eval mode.
+
+    Raises FileNotFoundError where there is none of that side.
+    """
+    path = pretrained(f"attribute_classifier_{side}.safetensors")
+    classifier = AttributeClassifier(**json.loads(read_card(path)["widths"]))
+    load_weights(path, classifier)
+    return classifier.eval().requires_grad_(False)
+
+
+def confusions(
+    classifier: AttributeClassifier,
+    images: Float[Tensor, "b 3 s s"],
+    attributes: Int64[Tensor, "b a"],
+) -> dict[str, Int64[Tensor, "v v"]]:
+    """For each attribute how often a picture that has the row's value is read as the column's."""
+    seen, attributes, tables = classifier.read(images).cpu(), attributes.cpu(), {}
+    for i, name in enumerate(NAMES):
+        values = len(ATTRIBUTES[name])
+        cells = attributes[:, i] * values + seen[:, i]
+        tables[name] = torch.bincount(cells, minlength=values**2).view(values, values)
+    return tables
+
+
+def attribute_accuracy(
+    classifier: AttributeClassifier,
+    images: Float[Tensor, "b 3 s s"],
+    named: Int64[Tensor, "b a"],
+) -> dict[str, float]:
+    """Share of pictures that show what their sentence names, for each attribute.
+
+    `named` holds places in `ATTRIBUTES`, −1 where the sentence is silent: silence is not judged.
+    An attribute that no sentence names is left out of the answer.
+    """
+    if len(images) != len(named) or named.shape[1] != len(NAMES):
+        raise ValueError(
+            f"named is {tuple(named.shape)}; expected ({len(images)}, {len(NAMES)}): "
+            "one row a picture, one column an attribute"
+        )
+    seen = classifier.read(images).cpu()
+    named = named.cpu()
+    judged = named >= 0
+    return {
+        name: (seen[judged[:, i], i] == named[judged[:, i], i]).float().mean().item()
+        for i, name in enumerate(NAMES)
+        if judged[:, i].any()
+    }
+
+
+def jointly_right(
+    classifier: AttributeClassifier,
+    images: Float[Tensor, "b 3 s s"],
+    named: Int64[Tensor, "b a"],
+    names: Sequence[str] = CLASS_ATTRIBUTES,
+) -> float:
+    """Share of pictures that show *all* of several attributes as their sentences name them.
+
+    Only sentences that name every one of `names` are judged; nan where there is none.
+    """
+    columns = [NAMES.index(name) for name in names]
+    asked, seen = named.cpu()[:, columns], classifier.read(images).cpu()[:, columns]
+    whole = (asked >= 0).all(1)
+    return (seen == asked)[whole].all(1).float().mean().item()
