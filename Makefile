@@ -55,7 +55,7 @@ lab: $(READY)
 # fail.
 test: $(READY)
 	@$(BIN)/ruff check --quiet --output-format=concise .
-	@$(BIN)/python -m pytest -q tests --ignore=tests/benchmarks --benchmark-disable \
+	@$(BIN)/python -m pytest -q tests --ignore=tests/benchmarks --benchmark-disable --timeout=600 \
 	  --jaxtyping-packages=t2i_utils,beartype.beartype
 	@T2I_PROFILE=$(or $(PROFILE),smoke) $(BIN)/python -m pytest -q -p tools.claims \
 	  --nbval-lax --nbval-current-env --nbval-cell-timeout=3600 --durations=0 --durations-min=5 notebooks

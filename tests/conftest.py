@@ -1,6 +1,7 @@
 """What every test shares: a cache of its own, no profile from outside, the real photographs."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,13 @@ def own_cache(tmp_path_factory):
         patch.setenv("T2I_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.delenv("T2I_PROFILE", raising=False)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interrupts_are_heard():
+    """A shell that starts the tests in the background has SIGINT ignored, by all their children."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

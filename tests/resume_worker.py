@@ -7,12 +7,15 @@ second: training in each RUN_DIR that, in the step KILL_AT (0: never) that it ta
 
 import os
 import signal
+import subprocess
 import sys
+from pathlib import Path
 
 import torch
 from torch import nn
 from torch.nn.functional import softplus
 
+from t2i_utils import checkpoints
 from t2i_utils.training import Players, fit, frozen
 
 
@@ -113,6 +116,43 @@ def train(run_dir, steps, step_fn=gan_step, players=None, batches=None, **settin
                  progress=False, device="cpu", seed=3)  # fmt: skip
     settings = usual | settings
     return players, fit(players, batches, step_fn, steps=steps, run_dir=run_dir, **settings)
+
+
+def run_worker(*arguments):
+    """`python resume_worker.py ARGUMENTS`, or `python -c CODE ARGUMENTS` where the first is code.
+
+    A process of its own, never a fork of a test's: a fork of a process whose threads have computed
+    waits for them for ever as soon as it computes itself.
+    """
+    # passive: threads that wait do not spin, which on a busy machine would take minutes
+    paths = os.pathsep.join(map(str, Path(__file__).parents[:2]))
+    environment = os.environ | {"PYTHONPATH": paths, "OMP_WAIT_POLICY": "passive"}
+    program = ["-c"] if "\n" in str(arguments[0]) else [__file__]
+    command = [sys.executable, *program, *map(str, arguments)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+
+
+def work(run_dir, steps, processes, rank, port, announce):
+    """One process of a run that sends a word when it begins and at each save."""
+    torch.set_num_threads(1)
+    silent = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silent, 1)
+    os.dup2(silent, 2)
+    if processes > 1:
+        os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(processes),
+                       "LOCAL_WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1",
+                       "MASTER_PORT": str(port)}  # fmt: skip
+    save = checkpoints.save
+
+    def announcing_save(*arguments):
+        announce.send("saving")
+        save(*arguments)
+
+    checkpoints.save = announcing_save
+    announce.send("begun")
+    train(run_dir, steps, checkpoint_every=4, log_every=6, snapshot_every=8)
+    if processes > 1:
+        torch.distributed.destroy_process_group()
 
 
 if __name__ == "__main__":

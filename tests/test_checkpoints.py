@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parent))
-from resume_worker import make_players, train  # noqa: E402
+from resume_worker import make_players, run_worker, train  # noqa: E402
 
 from t2i_utils import checkpoints, files  # noqa: E402
 from t2i_utils.checkpoints import CheckpointError, History  # noqa: E402
@@ -272,14 +272,14 @@ def test_a_process_killed_while_saving(trained):
     """SIGKILL before the file is put in place: the old one is whole, the next save cleans up."""
     players, history, path = trained
     before = path.read_bytes()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-            checkpoints.save(path, players, history, 21, 3)
-        finally:
-            os._exit(1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    code = """
+import os, signal, sys
+from resume_worker import train
+os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+train(sys.argv[1], 21, snapshot_every=10)
+"""
+    killed = run_worker(code, path.parent)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert path.read_bytes() == before
     (left,) = path.parent.glob(".*.part")
     checkpoints.save(path, players, history, 20, 3)

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch.optim.lr_scheduler import ExponentialLR, MultiStepLR
 
 sys.path.insert(0, str(Path(__file__).parent))
-from resume_worker import Pictures, Troubled, make_players, train  # noqa: E402
+from resume_worker import Pictures, Troubled, make_players, run_worker, train  # noqa: E402
 from test_checkpoints import assert_same_history, assert_same_state, state  # noqa: E402
 
 from t2i_utils import checkpoints, files  # noqa: E402
@@ -221,12 +221,7 @@ def test_one_goes_on_and_the_other_is_told(tmp_path):
     def second_kernel():
         if told:
             return
-        code = ("import sys; sys.path.insert(0, sys.argv[1])\n"
-                "from resume_worker import *\n"
-                "train(sys.argv[2], 20)")  # fmt: skip
-        command = [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path)]
-        told.append(subprocess.run(command, env=os.environ | {"PYTHONPATH": str(ROOT)},
-                                   capture_output=True, text=True))  # fmt: skip
+        told.append(run_worker(20, 1, 0, tmp_path))
 
     _, history = train(tmp_path, 20, batches=Troubled(10, second_kernel))
     assert history.steps == 20 and checkpoints.read(tmp_path / CHECKPOINT).step == 20
@@ -237,11 +232,7 @@ def test_one_goes_on_and_the_other_is_told(tmp_path):
 
 
 def test_a_killed_process_holds_nothing(tmp_path):
-    child = os.fork()
-    if child == 0:
-        train(tmp_path, 20, batches=Troubled(10, lambda: os.kill(os.getpid(), signal.SIGKILL)))
-        os._exit(1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert run_worker(20, 1, 11, tmp_path).returncode == -signal.SIGKILL
     (tmp_path / f".{CHECKPOINT}.0123456789ab.part").write_bytes(b"half of a checkpoint")
     train(tmp_path, 20)
     left = {p.name for p in tmp_path.iterdir() if "tfevents" not in p.name}

@@ -20,6 +20,7 @@ from resume_worker import (  # noqa: E402
     Troubled,
     gan_step,
     make_players,
+    run_worker,
     snapshot,
     train,
 )
@@ -46,13 +47,6 @@ def left_in(run_dir):
 def interrupting(at, number=signal.SIGINT, times=1):
     """Pictures; with batch `at` comes a signal."""
     return Troubled(at, lambda: [os.kill(os.getpid(), number) for _ in range(times)])
-
-
-def run_worker(*arguments):
-    # passive: threads that wait do not spin, which on a busy machine would take minutes
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_WAIT_POLICY": "passive"}
-    command = [sys.executable, resume_worker.__file__, *map(str, arguments)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True)
 
 
 # ---- resume -----------------------------------------------------------------------------------
@@ -182,12 +176,11 @@ def test_sigterm_saves_and_ends_the_process(tmp_path, capsys):
         signal.signal(signal.SIGTERM, before)
     assert asked == [signal.SIGTERM]
     assert "interrupted after step 2 of 5: saved" in capsys.readouterr().out
-    code = (f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-            "from resume_worker import *\n"
-            "end = Troubled(2, lambda: os.kill(os.getpid(), signal.SIGTERM))\n"
-            f"train({str(tmp_path / 'b')!r}, 5, batches=end)")  # fmt: skip
-    done = subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT)},
-                          capture_output=True, text=True)  # fmt: skip
+    code = """
+from resume_worker import *
+train(sys.argv[1], 5, batches=Troubled(2, lambda: os.kill(os.getpid(), signal.SIGTERM)))
+"""
+    done = run_worker(code, tmp_path / "b")
     assert done.returncode == -signal.SIGTERM, done.stderr
     assert "interrupted after step 3 of 5: saved" in done.stdout
     assert checkpoints.load(tmp_path / "b" / training.CHECKPOINT, make_players())[1] == 3
