@@ -154,7 +154,9 @@ def read(path: str | Path) -> Checkpoint:
         words = f"{type(error).__name__}: {error}"
         raise CheckpointError(f"{path}: found no complete run in it ({words})") from error
     _check_history(path, history)
-    for name, state in (networks | checkpoint.optimisers).items():
+    for name, state in networks.items():
+        _check_finite(path, name, state, inf=True)
+    for name, state in checkpoint.optimisers.items():
         _check_finite(path, name, state)
     return checkpoint
 
@@ -166,7 +168,9 @@ def restore(checkpoint: Checkpoint, players) -> None:
     """
     path = checkpoint.path
     for name in NETWORKS:
-        _check_part(path, name, getattr(players, name), checkpoint.networks[name])
+        state, part = checkpoint.networks[name], getattr(players, name)
+        _check_part(path, name, part, state)
+        _check_finite(path, name, {key: state[key] for key, _ in part.named_parameters()})
     for name, expected in _kinds(players).items():
         if (found := checkpoint.kinds.get(name)) != expected:
             raise CheckpointError(f"{path}: {name}: found {found}, expected {expected}")
@@ -287,16 +291,20 @@ def _check_history(path, history: History) -> None:
             )
 
 
-def _check_finite(path, name: str, value: Any) -> None:
-    """Raise CheckpointError naming the first tensor in a state that holds nan or inf."""
+def _check_finite(path, name: str, value: Any, inf: bool = False) -> None:
+    """Raise CheckpointError naming the first tensor in a state that holds nan, or inf.
+
+    `inf`: that may be; a constant buffer, such as a mask, may hold it.
+    """
     if isinstance(value, dict):
         for key, item in value.items():
-            _check_finite(path, f"{name}/{key}", item)
+            _check_finite(path, f"{name}/{key}", item, inf)
     elif isinstance(value, list | tuple):
         for i, item in enumerate(value):
-            _check_finite(path, f"{name}/{i}", item)
-    elif isinstance(value, Tensor) and not value.isfinite().all():
-        raise CheckpointError(f"{path}: {name}: found nan or inf, expected numbers")
+            _check_finite(path, f"{name}/{i}", item, inf)
+    elif isinstance(value, Tensor):
+        if not (~value.isnan() if inf else value.isfinite()).all():
+            raise CheckpointError(f"{path}: {name}: found nan or inf, expected numbers")
 
 
 def _kinds(players) -> dict[str, Any]:

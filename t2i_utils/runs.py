@@ -5,13 +5,7 @@ pictures, other settings, another step function. `identity` says what a run is, 
 numbers that a file can keep; `take_over` compares two of them, name by name.
 """
 
-import ast
-import dis
-import functools
-import inspect
 import json
-import textwrap
-import types
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
@@ -22,52 +16,70 @@ from torch import Tensor
 
 from t2i_utils.checkpoints import OPTIMISERS, Checkpoint, CheckpointError, restore
 from t2i_utils.lesson import seed_for
+from t2i_utils.sources import PLAIN, plain, source, sources, unwrapped
 
-PLAIN = (bool, int, float, str, type(None))
+COMPARED = ("G", "D", "classes", "ema_decay", "processes", "batches", "first batch",
+            "step function")  # fmt: skip
 RATES = ("lr", "initial_lr", "max_lr", "min_lr")  # some of them where a scheduler drives
 
 
-def identity(players, batches: Any, step_fn: Callable, processes: int = 1) -> dict[str, Any]:
+def identity(
+    players, batches: Any, step_fn: Callable, processes: int = 1, precision: str = "no"
+) -> dict[str, Any]:
     """What a run is, as JSON holds it: call it before the first step.
 
-    Both networks as they print, the average's decay, the optimisers' and schedulers' settings, what
-    `batches.identity` says where it has that, the first batch in a few numbers, the source of the
-    step function and of what it uses of its own module, and the number of processes.
+    Both networks as they print and the source of those of the step function's module, the average's
+    decay, the optimisers' and schedulers' settings, what `batches.identity` says where it has that,
+    the first batch in a few numbers, the source of the step function and of what it uses of its own
+    module, the number of processes, the precision. Raises TypeError where `batches.identity` is no
+    mapping.
     """
+    named = getattr(batches, "identity", {})
+    if not isinstance(named, Mapping):
+        found = type(named).__name__
+        raise TypeError(f"batches.identity: found a {found}, expected a mapping of names to values")
     what = {
-        "G": str(players.G),
-        "D": str(players.D),
+        "G": plain(players.G),
+        "D": plain(players.D),
+        "classes": _classes(players, step_fn),
         "ema_decay": players.ema_decay,
         **{name: _settings(getattr(players, name)) for name in OPTIMISERS},
         "schedulers": [_scheduler_settings(scheduler) for scheduler in players.schedulers],
-        "batches": dict(getattr(batches, "identity", {})),
+        "batches": plain(named),
         "first batch": _first_batch(batches),
         "step function": sources(step_fn),
         "processes": processes,
+        "precision": precision,
     }
-    return json.loads(json.dumps(what, default=repr))
+    return json.loads(json.dumps(what))
+
+
+def _classes(players, step_fn: Callable) -> dict[str, str]:
+    """The source of the networks' classes that stand where the step function does."""
+    own = ("__main__", getattr(unwrapped(step_fn), "__module__", None))
+    kinds = {type(part) for net in (players.G, players.D) for part in net.modules()}
+    texts = {kind.__qualname__: source(kind) for kind in kinds if kind.__module__ in own}
+    return {name: text for name, text in sorted(texts.items()) if text is not None}
 
 
 def take_over(checkpoint: Checkpoint, run: dict[str, Any], players) -> list[str]:
     """Load a checkpoint into the players of the run that is to go on; what changed, in sentences.
 
     A learning rate may change: the one that the players came with holds from here on (under a
-    scheduler, as if it had been so from the start). `run` becomes what the next checkpoint is to
-    say. Anything else that differs raises CheckpointError naming all of it, and the players stay
-    as they were.
+    scheduler, as if it had been so from the start); and so may the precision. `run` becomes what
+    the next checkpoint is to say. Anything else that differs raises CheckpointError naming all of
+    it, and the players stay as they were.
     """
     stored, path = checkpoint.run, checkpoint.path
     if not stored:
         restore(checkpoint, players)
         return [f"{path} does not say what run it is: only the networks were compared"]
     faults = [
-        fault
-        for name in ("G", "D", "ema_decay", "processes", "batches", "first batch", "step function")
-        for fault in _differences(name, stored.get(name), run[name])
+        fault for name in COMPARED for fault in _differences(name, stored.get(name), run[name])
     ]
     rates = {name: _compare_settings(name, checkpoint, run, faults) for name in OPTIMISERS}
     _compare_schedulers(checkpoint, run, faults)
-    fresh = all(scheduler.last_epoch == 0 for scheduler in players.schedulers)
+    fresh = all(getattr(scheduler, "last_epoch", 0) == 0 for scheduler in players.schedulers)
     for name in OPTIMISERS:
         if rates[name] and players.schedulers and not fresh:
             faults.append(f"{rates[name]}, under schedulers that have begun; expected new players")
@@ -86,7 +98,10 @@ def take_over(checkpoint: Checkpoint, run: dict[str, Any], players) -> list[str]
         if any(scheduler.optimizer is getattr(players, name) for name in given):
             scheduler.load_state_dict(state)
             _fast_forward(scheduler, checkpoint.step)
-    return [f"{rates[name]} from step {checkpoint.step} on" for name in given]
+    changes = [rates[name] for name in given]
+    if (before := stored.get("precision")) != run["precision"]:
+        changes.append(f"precision: {before} → {run['precision']}")
+    return [f"{change} from step {checkpoint.step} on" for change in changes]
 
 
 def _fast_forward(scheduler, steps: int) -> None:
@@ -100,25 +115,14 @@ def _fast_forward(scheduler, steps: int) -> None:
 # ---- settings ---------------------------------------------------------------------------------
 
 
-def _plain(value: Any) -> Any:
-    """A setting as JSON holds it."""
-    if isinstance(value, Tensor):
-        return value.tolist()
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    return value if isinstance(value, PLAIN) else repr(value)
-
-
 def _settings(optimiser: torch.optim.Optimizer | Mapping) -> list[dict[str, Any]]:
     groups = optimiser["param_groups"] if isinstance(optimiser, Mapping) else optimiser.param_groups
-    return [{k: _plain(v) for k, v in group.items() if k != "params"} for group in groups]
+    return [{k: plain(v) for k, v in group.items() if k != "params"} for group in groups]
 
 
 def _scheduler_settings(scheduler) -> dict[str, Any]:
     functions = [sources(f) for f in getattr(scheduler, "lr_lambdas", ())]
-    return _plain(scheduler.state_dict()) | ({"lr_lambdas": functions} if functions else {})
+    return plain(scheduler.state_dict()) | ({"lr_lambdas": functions} if functions else {})
 
 
 def _compare_settings(name: str, checkpoint: Checkpoint, run: dict, faults: list[str]) -> str:
@@ -154,7 +158,7 @@ def _compare_schedulers(checkpoint: Checkpoint, run: dict, faults: list[str]) ->
     began, reached = checkpoint.run.get("schedulers", []), checkpoint.schedulers
     if len(began) != len(run["schedulers"]) or len(began) != len(reached):
         return  # told by `restore`, with their kinds
-    pairs = zip(began, json.loads(json.dumps(_plain(reached))), run["schedulers"], strict=True)
+    pairs = zip(began, json.loads(json.dumps(plain(reached))), run["schedulers"], strict=True)
     for number, (old, at, new) in enumerate(pairs):
         for key in new:
             same = key == "lr_lambdas" or old.get(key) == at.get(key)  # else the scheduler moves it
@@ -165,7 +169,7 @@ def _compare_schedulers(checkpoint: Checkpoint, run: dict, faults: list[str]) ->
 
 def _differences(name: str, found: Any, expected: Any) -> Iterator[str]:
     """What differs in two values, by name; of texts of many lines the first line that does."""
-    if found == expected:
+    if found == expected or repr(found) == repr(expected):  # nan is not equal to itself
         return
     if isinstance(found, dict) and isinstance(expected, dict):
         for key in dict.fromkeys([*found, *expected]):
@@ -239,76 +243,3 @@ def _in_words(found: list | None, expected: list | None) -> str:
         return "found other values" if all(there) else f"found {found}, expected {expected}"
     (t, s), (u, v) = found[:2], expected[:2]
     return f"found {s} {t}, expected {v} {u}".replace("torch.", "")
-
-
-# ---- the step function ------------------------------------------------------------------------
-
-
-def sources(function: Callable) -> dict[str, str]:
-    """The source of a function (under "") and of what it uses of its own module, by name.
-
-    Functions, classes, numbers and strings, and so on from there,
-    without comments, docstrings and layout. What cannot be read (built-in, typed at a prompt) is
-    left out.
-    """
-    found: dict[str, str] = {}
-    _collect(function, "", found)
-    return found
-
-
-def _collect(thing: Any, name: str, found: dict[str, str]) -> None:
-    if name in found:
-        return
-    if isinstance(thing, functools.partial):
-        given = [*enumerate(thing.args), *thing.keywords.items()]
-        found.update({f"{name}({key})": repr(v) for key, v in given if isinstance(v, PLAIN)})
-        return _collect(thing.func, name, found)
-    thing = inspect.unwrap(getattr(thing, "__func__", thing))
-    if not isinstance(thing, types.FunctionType | type):
-        thing = type(thing)
-    if (text := _source(thing)) is not None:
-        found[name] = text
-    if isinstance(thing, types.FunctionType):
-        for other, value in _used_by(thing):
-            if isinstance(value, PLAIN) or isinstance(value, tuple):
-                found[other] = repr(_plain(value))
-            elif getattr(value, "__module__", None) == thing.__module__:
-                if isinstance(value, types.FunctionType | type | functools.partial):
-                    _collect(value, other, found)
-
-
-def _used_by(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
-    """The outer names that a function reads and never sets, with what they hold now."""
-    codes, reads, sets = [function.__code__], set(function.__code__.co_freevars), set()
-    while codes:
-        code = codes.pop()
-        codes += [const for const in code.co_consts if isinstance(const, types.CodeType)]
-        for instruction in dis.get_instructions(code):
-            if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
-                reads.add(instruction.argval)
-            elif instruction.opname in ("STORE_GLOBAL", "STORE_DEREF"):
-                sets.add(instruction.argval)
-    inside = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
-    for name in sorted(reads - sets):
-        if name in inside:
-            try:
-                yield name, inside[name].cell_contents
-            except ValueError:  # not yet given a value
-                continue
-        elif name in function.__globals__:
-            yield name, function.__globals__[name]
-
-
-def _source(thing: Any) -> str | None:
-    try:
-        text = textwrap.dedent(inspect.getsource(thing))
-    except (OSError, TypeError):
-        return None
-    try:
-        tree = ast.parse(text)
-    except SyntaxError:  # a lambda amid a longer expression
-        return text.strip()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
-    return ast.unparse(tree)

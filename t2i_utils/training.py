@@ -30,6 +30,7 @@ from t2i_utils.lesson import seed_for, working_device
 from t2i_utils.logs import Log, TrainingDiverged
 
 PRECISIONS = ("no", "bf16", "fp16")
+ONE_AT_A_TIME = threading.Lock()
 
 
 @dataclass
@@ -53,6 +54,8 @@ class Players:
         average = get_ema_multi_avg_fn(self.ema_decay)
         self.G_avg = AveragedModel(self.G, multi_avg_fn=average, use_buffers=True)
         self.G_avg.requires_grad_(False).eval()
+        self._masks = {name for name, buffer in self.G.named_buffers()
+                       if not buffer.is_meta and buffer.isinf().any()}  # fmt: skip
         weights = {"G": set(self.G.parameters()), "D": set(self.D.parameters())}
         for own, other in ("GD", "DG"):
             held = set(_weights(getattr(self, f"opt_{own}")))
@@ -104,18 +107,21 @@ class Players:
         """Move G_avg a step towards G; the first time, copy it.
 
         As AveragedModel.update_parameters, which would wait for the device to ask it whether this
-        is the first time. Whole numbers (batches seen) are copied, not averaged.
+        is the first time. Whole numbers (batches seen) are copied, not averaged; so is a mask that
+        holds inf.
         """
         average, G = self.G_avg.module, self.G
         seen = self.G_avg.n_averaged = self.G_avg.n_averaged.cpu()
-        pairs = [*zip(average.parameters(), G.parameters(), strict=True),
-                 *zip(average.buffers(), G.buffers(), strict=True)]  # fmt: skip
-        for averaged, current in pairs:
-            if seen == 0 or not averaged.is_floating_point():
-                averaged.copy_(current)
-        if seen > 0:
-            floats = [pair for pair in pairs if pair[0].is_floating_point()]
-            self.G_avg.multi_avg_fn(*map(list, zip(*floats, strict=True)), seen)
+        means = [*average.parameters(), *average.buffers()]
+        current = [*G.named_parameters(), *G.named_buffers()]
+        moved = []
+        for mean, (name, now) in zip(means, current, strict=True):
+            if seen == 0 or not mean.is_floating_point() or name in self._masks:
+                mean.copy_(now)
+            else:
+                moved.append((mean, now))
+        if moved:
+            self.G_avg.multi_avg_fn(*map(list, zip(*moved, strict=True)), seen)
         seen += 1
 
 
@@ -187,15 +193,17 @@ def fit(
     ):
         rank, processes = accelerator.process_index, accelerator.num_processes
         _check_batches(batches, steps * processes)
-        what = runs.identity(players, batches, step_fn, processes) if path else {}
+        what = runs.identity(players, batches, step_fn, processes, precision) if path else {}
         history = _begun(path, players, seed, steps, what, said=progress and rank == 0)
+        interrupt.of(history, steps, path)
         if history.steps >= steps:
             return history
-        mine = range(history.steps * processes + rank, steps * processes, processes)
+        begun = history.steps
+        mine = range(begun * processes + rank, steps * processes, processes)
         with Log(history, accelerator, run_dir, steps, progress) as log:
-            for step, batch in enumerate(_loader(batches, mine, device), start=history.steps):
-                if interrupt.came and processes == 1 and step == history.steps:
-                    break  # before the first step
+            for step, batch in enumerate(_loader(batches, mine, device), start=begun):
+                if interrupt.came and processes == 1 and step == begun:
+                    break  # before the first step; later ones are done and saved
                 batch = _to_device(batch, device)
                 torch.manual_seed(seed_for(seed, "step", step, rank))
                 with accelerator.autocast():
@@ -225,8 +233,6 @@ def fit(
                 if stop:
                     interrupt.came = True
                     break
-    if interrupt.came:
-        interrupt.go_on(history, steps, path)
     if progress and rank == 0:
         print(f"{history.steps} steps in {history.seconds:.0f} s")
     return history
@@ -247,31 +253,39 @@ class Interrupted(KeyboardInterrupt):
 
 
 class _Interrupt:
-    """Whether a signal came, and which one."""
+    """Whether a signal came, which one, and the run that it came to."""
 
     def __init__(self) -> None:
         self.came, self.number = False, signal.SIGINT
+        self.of(History(), 0, None)
+
+    def of(self, history: History, steps: int, path: Path | None) -> None:
+        self.history, self.steps, self.path = history, steps, path
 
     def note(self, number: int, frame: Any) -> None:
         if self.came:
             raise KeyboardInterrupt
         self.came, self.number = True, number
 
-    def go_on(self, history: History, steps: int, path: Path | None) -> NoReturn:
+    def go_on(self) -> NoReturn:
         """Let the signal through, now that all is saved: the cell, the queue, the process ends."""
+        done = self.history.steps
         how = "not saved; with a run_dir, another call of fit would go on"
-        if path is not None:
-            how = f"saved in {path}; call fit again to go on" if history.steps else "nothing done"
-        message = f"interrupted after step {history.steps} of {steps}: {how}"
+        if self.path is not None:
+            how = f"saved in {self.path}; call fit again to go on" if done else "nothing done"
+        message = f"interrupted after step {done} of {self.steps}: {how}"
         if self.number == signal.SIGTERM:
             print(message, flush=True)
             signal.raise_signal(signal.SIGTERM)  # ends the process, where nobody handles it
-        raise Interrupted(message, history)
+        raise Interrupted(message, self.history)
 
 
 @contextmanager
 def _interruptible() -> Iterator[_Interrupt]:
-    """The first SIGINT or SIGTERM is noted; a second one raises at once. Ignored ones stay so."""
+    """The first SIGINT or SIGTERM is noted, and goes through when what is inside has ended well.
+
+    A second one raises at once. Ignored ones stay so.
+    """
     interrupt = _Interrupt()
     before = {}
     if threading.current_thread() is threading.main_thread():  # others cannot have handlers
@@ -283,6 +297,8 @@ def _interruptible() -> Iterator[_Interrupt]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+    if interrupt.came:
+        interrupt.go_on()
 
 
 def _begun(
@@ -311,8 +327,22 @@ def _begun(
 
 def _loader(batches: Any, mine: range, device: torch.device) -> DataLoader:
     on_gpu = device.type == "cuda"
-    return DataLoader(batches, batch_size=None, sampler=mine, num_workers=2 * on_gpu,
+    return DataLoader(_Numbered(batches), batch_size=None, sampler=mine, num_workers=2 * on_gpu,
                       pin_memory=on_gpu)  # fmt: skip
+
+
+@dataclass
+class _Numbered:
+    """batches[i], where a StopIteration is an error and no end."""
+
+    batches: Any
+
+    def __getitem__(self, i: int) -> Any:
+        try:
+            return self.batches[i]
+        except StopIteration as error:
+            raise RuntimeError(f"fit: batches[{i}]: found StopIteration, expected a batch") \
+                from error  # fmt: skip
 
 
 @contextmanager
@@ -355,8 +385,12 @@ def _accelerated(
 ) -> Iterator[tuple[Accelerator, torch.device]]:
     """Inside, accelerate does precision and processes, and everything is on the device.
 
-    Afterwards accelerate is as if never used: its launchers refuse to start where it was.
+    Afterwards accelerate is as if never used: its launchers refuse to start where it was. Its state
+    is the whole program's, so there is one fit at a time.
     """
+    if not ONE_AT_A_TIME.acquire(blocking=False):
+        raise RuntimeError("fit: found another call of fit at work in this process, expected one "
+                           "at a time; train beside it in a process of its own")  # fmt: skip
     try:
         accelerator, device = _accelerator(precision, device)
         _place(players, accelerator, device)
@@ -364,6 +398,7 @@ def _accelerated(
     finally:
         players.accelerator = None
         AcceleratorState._reset_state(reset_partial_state=True)
+        ONE_AT_A_TIME.release()
 
 
 def _accelerator(
@@ -460,26 +495,34 @@ def _check_batches(batches: Any, needed: int) -> None:
 def _checked_folder(run_dir: str | Path | None) -> Path | None:
     if run_dir is None:
         return None
-    run_dir = files.expanded(run_dir)
-    if run_dir.exists() and not run_dir.is_dir():
+    if not str(run_dir):
+        raise ValueError("fit: run_dir: found '', expected a folder, or None to keep nothing")
+    run_dir = files.expanded(run_dir).absolute()  # wherever the training may move to
+    if not run_dir.is_dir() and (run_dir.exists() or run_dir.is_symlink()):
+        found = "a file" if run_dir.exists() else "a link to nothing"
         raise NotADirectoryError(
-            errno.ENOTDIR, "fit: run_dir: found a file, expected a folder", str(run_dir)
+            errno.ENOTDIR, f"fit: run_dir: found {found}, expected a folder", str(run_dir)
         )
     return run_dir
 
 
 def _check_weights(players: Players, step: int, run_dir: Path | None) -> None:
-    """Raise TrainingDiverged naming the first weight or moment that is no number; one wait."""
-    named = {
-        f"{who}'s {name}": value
-        for who in checkpoints.NETWORKS
-        for name, value in getattr(players, who).state_dict().items()
-        if value.is_floating_point()
-    }
+    """Raise TrainingDiverged naming the first weight or moment that is no number; one wait.
+
+    A buffer, such as a mask, may hold inf.
+    """
+    sound = {}
+    for who in checkpoints.NETWORKS:
+        weights = dict(getattr(players, who).named_parameters())
+        for name, value in getattr(players, who).state_dict().items():
+            if value.is_floating_point():
+                numbers = value.isfinite() if name in weights else ~value.isnan()
+                sound[f"{who}'s {name}"] = numbers.all()
     for who in checkpoints.OPTIMISERS:
         for i, entries in getattr(players, who).state_dict()["state"].items():
-            named |= {f"{who}'s {i}/{name}": value for name, value in entries.items()
-                      if isinstance(value, Tensor) and value.dim()}  # fmt: skip
-    finite = torch.stack([value.isfinite().all() for value in named.values()]).tolist()
-    if not all(finite):
-        raise TrainingDiverged(step, list(named)[finite.index(False)], "nan or inf in it", run_dir)
+            for name, value in entries.items():
+                if isinstance(value, Tensor) and value.dim():
+                    sound[f"{who}'s {i}/{name}"] = value.isfinite().all()
+    whole = torch.stack(list(sound.values())).tolist()
+    if not all(whole):
+        raise TrainingDiverged(step, list(sound)[whole.index(False)], "nan or inf in it", run_dir)

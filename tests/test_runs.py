@@ -1,6 +1,5 @@
 """A run goes on as itself: what differs is refused by name, or taken over and said."""
 
-import functools
 import json
 import sys
 from pathlib import Path
@@ -8,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
-from torch.optim.lr_scheduler import LambdaLR, OneCycleLR
+from torch.optim.lr_scheduler import ChainedScheduler, LambdaLR, OneCycleLR
 
 sys.path.insert(0, str(Path(__file__).parent))
-from resume_worker import Generator, Pictures, gan_step, make_players, train  # noqa: E402
+from resume_worker import Pictures, gan_step, make_players, train  # noqa: E402
 from test_checkpoints import assert_same_state, state  # noqa: E402
 
 from t2i_utils import checkpoints, runs  # noqa: E402
@@ -241,38 +240,80 @@ def test_a_checkpoint_that_does_not_say_what_it_is_of(tmp_path, capsys):
         train(tmp_path, 10, players=plain_players(), batches=Other())
 
 
-# ---- sources -------------------------------------------------------------------------------------
+def test_the_precision_may_change_and_that_is_said(tmp_path, capsys):
+    train(tmp_path, 5)
+    train(tmp_path, 10, precision="bf16")
+    assert "precision: no → bf16 from step 5 on" in capsys.readouterr().out
+    train(tmp_path, 15, precision="bf16")
+    assert "precision" not in capsys.readouterr().out
 
 
-def test_a_source_is_without_comments_docstrings_and_layout():
-    def one(players, batch):
-        """What it does."""
-        return {"a": batch.sum()}  # a sum
+def test_an_edited_network_that_prints_the_same_is_another_one(tmp_path, monkeypatch):
+    class Net(nn.Sequential):
+        def forward(self, x):
+            return super().forward(x)
 
-    def two(players, batch):
-        return {
-            "a": batch.sum(),
-        }
+    def players():
+        made = plain_players()
+        D = Net(*made.D)
+        return Players(made.G, D, made.opt_G, torch.optim.SGD(D.parameters(), 1e-2))
 
-    texts = [runs.sources(f)[""].replace("two", "one") for f in (one, two)]
-    assert texts[0] == texts[1]
+    train(tmp_path, 5, another_step, players=players())
+    text = runs.source(Net).replace("forward(x)", "forward(2 * x)")
+    monkeypatch.setattr(runs, "source", lambda kind: text)
+    message = r"classes: .*Net: line 4: found `return super\(\).forward\(x\)`"
+    with pytest.raises(CheckpointError, match=message):
+        train(tmp_path, 10, another_step, players=players())
 
 
-def test_a_source_follows_what_is_used_and_no_further():
-    found = runs.sources(weighted_step)
-    assert found.keys() == {"", "gan_step", "scaled", "WEIGHT"} - {"gan_step"}
-    partial = runs.sources(functools.partial(weighted_step, images=3))
-    assert partial["(images)"] == "3" and partial[""] == found[""]
-    rate = 0.5
+def test_batches_that_name_themselves_in_no_mapping():
+    class Odd(Pictures):
+        identity = ["squares", 0]
 
-    def step(players, batch):
-        nonlocal calls
-        calls += 1  # set here: a counter says nothing of what the step is
-        return rate * batch
+    with pytest.raises(TypeError, match="batches.identity: found a list, expected a mapping"):
+        runs.identity(make_players(), Odd(), gan_step)
 
-    calls = 0
-    assert runs.sources(step).keys() == {"", "rate"}
-    assert "" in runs.sources(Generator) and runs.sources(len) == {}
+
+def test_what_is_the_same_in_every_process_but_for_its_address(tmp_path):
+    """Functions in settings, sets in any order, nan: no difference."""
+
+    def players():
+        class Scaled(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.scale = lambda x: x
+
+            def extra_repr(self):
+                return f"{self.scale}"
+
+            def forward(self, x):
+                return x
+
+        made = plain_players()
+        made.G.append(Scaled())
+        made.opt_G.param_groups[0]["hook"] = players
+        return Players(made.G, made.D, made.opt_G, made.opt_D)
+
+    words = {"a", "bc", "def", "g"}
+    what = []
+    for order in (sorted(words), sorted(words, reverse=True)):
+        batches = Named(words=set(order), missing=float("nan"))
+        what.append(runs.identity(players(), batches, gan_step))
+    assert not list(runs._differences("run", *what))
+    assert " at 0x" not in json.dumps(what)
+
+
+def test_chained_schedulers_go_on(tmp_path):
+    def players(lr=1e-2):
+        made = plain_players(lr)
+        parts = [LambdaLR(made.opt_G, lambda i: 0.9**i), LambdaLR(made.opt_G, lambda i: 1.0)]
+        made.schedulers = [ChainedScheduler(parts)]
+        return made
+
+    train(tmp_path, 5, players=players())
+    resumed, _ = train(tmp_path, 10, players=players())
+    whole, _ = train(None, 10, players=players())
+    assert_same_state(state(resumed), state(whole))
 
 
 def test_an_identity_is_plain_json_and_the_same_each_time():

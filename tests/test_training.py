@@ -159,6 +159,29 @@ def test_an_interrupt_before_the_first_step_ends_it_there(tmp_path, monkeypatch)
     assert left_in(tmp_path) == [".checkpoint.safetensors.lock"]
 
 
+@pytest.mark.parametrize("at", [29, 30, 31])
+def test_an_interrupt_while_a_batch_is_fetched_is_saved_as_said(tmp_path, at):
+    """Also the batch after a line of the log (each 30 steps), with nothing pending."""
+    with pytest.raises(Interrupted, match="saved in") as caught:
+        train(tmp_path, 60, batches=interrupting(at))
+    done = caught.value.history.steps
+    assert done == at + 1 == checkpoints.read(tmp_path / training.CHECKPOINT).step
+
+
+def test_an_interrupt_while_a_complete_run_is_read_goes_through_too(tmp_path, monkeypatch):
+    train(tmp_path, 5)
+    read = checkpoints.read
+
+    def interrupted_read(path):
+        os.kill(os.getpid(), signal.SIGINT)
+        return read(path)
+
+    monkeypatch.setattr(checkpoints, "read", interrupted_read)
+    with pytest.raises(Interrupted, match="after step 5 of 5") as caught:
+        train(tmp_path, 5)
+    assert caught.value.history.steps == 5
+
+
 def test_an_interrupt_in_the_last_step_goes_through_too(tmp_path):
     with pytest.raises(KeyboardInterrupt, match="after step 5 of 5: saved"):
         train(tmp_path, 5, batches=interrupting(4))
@@ -213,6 +236,61 @@ def test_it_works_outside_the_main_thread():
 
 
 # ---- numbers that stop being numbers ----------------------------------------------------------
+
+
+def test_one_fit_at_a_time(tmp_path):
+    """accelerate's state is the whole program's: a second fit would take it from the first."""
+    refusals = []
+
+    def another():
+        try:
+            train(None, 2)
+        except RuntimeError as error:
+            refusals.append(str(error))
+
+    def in_a_thread():
+        thread = threading.Thread(target=another)
+        thread.start()
+        thread.join()
+
+    for trouble in (another, in_a_thread):  # from the snapshot function, say; from a widget
+        _, history = train(None, 5, batches=Troubled(2, trouble))
+        assert history.steps == 5
+    assert len(refusals) == 2 and all("another call of fit at work" in said for said in refusals)
+
+
+def test_a_run_dir_stays_where_it_was(tmp_path, monkeypatch):
+    """Relative, and the training moves to another folder."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    train("run", 60, batches=Troubled(55, lambda: os.chdir("elsewhere")))
+    assert checkpoints.read(tmp_path / "run" / training.CHECKPOINT).step == 60
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_batch_that_stops_the_iteration_is_an_error():
+    """torch's loader takes it for the end: 500 steps would be 3, without a word."""
+
+    def ended():
+        raise StopIteration
+
+    with pytest.raises(RuntimeError, match=r"batches\[3\]: found StopIteration"):
+        train(None, 5, batches=Troubled(3, ended))
+
+
+def test_a_mask_may_hold_inf(tmp_path):
+    def players():
+        made = make_players()
+        for net in (made.G, made.D):
+            net.register_buffer("mask", torch.full((3,), -torch.inf))
+        return Players(made.G, made.D, made.opt_G, made.opt_D)
+
+    train(tmp_path, 5, players=players())
+    resumed, _ = train(tmp_path, 10, players=players())
+    assert resumed.G_avg.module.mask.isneginf().all()
+    resumed.D.mask[1] = torch.nan
+    with pytest.raises(TrainingDiverged, match="D's mask"):
+        train(None, 5, players=resumed)
 
 
 def test_nan_stops_and_the_last_good_checkpoint_is_kept(tmp_path):
