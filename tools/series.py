@@ -30,16 +30,9 @@ BUILD = ROOT / "build"
 CLAIM_MIME = "application/vnd.t2i.claim+json"
 MAX_BYTES = 1_500_000  # of a stored notebook
 
-# nbconvert's page, with the alternative text of pictures (its own template drops it) and with
-# solutions folded.
+# nbconvert's page with solutions folded.
 PAGE = """\
 {% extends 'lab/index.html.j2' %}
-{% block data_png scoped %}
-<div class="jp-RenderedImage jp-OutputArea-output">
-<img src="data:image/png;base64,{{ output.data['image/png'] }}"
-     alt="{{ (output | get_metadata('alt', 'image/png') or '') | escape_html }}">
-</div>
-{% endblock %}
 {% block input_group scoped %}
 {% if 'solution' in cell.metadata.get('tags', []) %}
 <details><summary>Solution</summary>{{ super() }}</details>

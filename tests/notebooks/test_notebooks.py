@@ -346,7 +346,7 @@ def badge_rule(notebook):
         (
             rules.pictures_have_words,
             add_output(new_output("display_data", {"image/png": PIXEL})),
-            "cell 5: a picture without",
+            "cell 5: found image/png",
         ),
         (
             rules.pictures_have_words,
