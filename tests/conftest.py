@@ -13,10 +13,14 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory):
-    """Tests neither read nor fill the reader's cache, and no T2I_PROFILE of the shell decides."""
+    """Tests neither read nor fill the reader's cache, and nothing of the shell decides.
+
+    Neither T2I_PROFILE nor the make that started them: make within make says more.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("T2I_CACHE", str(tmp_path_factory.mktemp("cache")))
-        patch.delenv("T2I_PROFILE", raising=False)
+        for name in ("T2I_PROFILE", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
+            patch.delenv(name, raising=False)
         yield
 
 

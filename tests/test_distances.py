@@ -10,6 +10,9 @@ from torchmetrics.image.kid import KernelInceptionDistance
 
 from t2i_utils.metrics import inception_score, kernel_distance, nearest, precision_and_recall
 
+# torchmetrics' words on memory, and on one split's spread
+QUIET = pytest.mark.filterwarnings("ignore:Metric:UserWarning", "ignore:std:UserWarning")
+
 
 def normal(n, d=8, shift=0.0, seed=0):
     return torch.randn(n, d, generator=torch.Generator().manual_seed(seed)) + shift
@@ -21,6 +24,7 @@ def as_they_are(d):
     return net
 
 
+@QUIET
 def test_kernel_distance_is_torchmetrics():
     real, fake = normal(300), normal(300, shift=0.5, seed=1)
     kid = KernelInceptionDistance(feature=as_they_are(8), subsets=1, subset_size=300)
@@ -61,6 +65,7 @@ def test_its_error_is_that_of_the_mean_of_blocks():
     assert math.isnan(kernel_distance(real[:50], fake[:80])[1])
 
 
+@QUIET
 def test_inception_score_is_torchmetrics():
     logits = 3 * normal(500, 10)
     score = InceptionScore(feature=as_they_are(10), splits=1)
