@@ -154,6 +154,7 @@ def test_where_nothing_is_hosted_the_set_up_cell_fetches_nothing(tmp_path):
 
 
 def test_pip_that_fails_is_quoted(monkeypatch):
+    monkeypatch.delenv("PYTHONPATH", raising=False)
     failed = subprocess.CompletedProcess([], 1, "", "ERROR: no matching distribution for x\n")
     monkeypatch.setattr(subprocess, "run", lambda *a, **k: failed)
     with pytest.raises(RuntimeError, match=r"make kaggle[\s\S]*no matching distribution for x"):
