@@ -300,7 +300,7 @@ def test_runs_at_once_never_take_each_others_outputs(shelf, build, monkeypatch, 
 # --- interrupts ----------------------------------------------------------------------------------
 
 PROGRAM = """
-import sys
+import signal, sys
 from pathlib import Path
 folder = Path(sys.argv[1])
 sys.path.insert(0, "tools")
@@ -310,6 +310,8 @@ series.run.__defaults__ = (folder / "build",)
 series.refresh.__defaults__ = (folder / "notebooks", folder / "build")
 study.NOTEBOOKS, study.BUILD = folder / "notebooks", folder / "build"
 study.STUDIES, study.PLANS = folder / "studies", {"01": [{"n": 3}]}
+for number in (signal.SIGHUP, signal.SIGTERM) if sys.platform != "win32" else ():
+    signal.signal(number, signal.SIG_DFL)  # nohup had these tests ignore it, and all their children
 processes.stoppable()
 words = sys.argv[2:]
 sys.exit(study.main(words[1:]) if words[0] == "study" else series.main(words))
