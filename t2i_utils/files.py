@@ -76,7 +76,7 @@ def _concerns(error: Exception, path: str | os.PathLike) -> bool:
 def whole(
     path: str | os.PathLike, needed: int | None = None, advice: str = "", folder: bool = False
 ) -> Iterator[Path]:
-    """A temporary path beside `path` (a file, or a `folder`): takes its name when all is well.
+    """A temporary path near `path` (a file, or a `folder`): takes its place when all is well.
 
     Safe on the disk before it is renamed; what was there before stays until then, and after an
     error. Refused `chmod` and fsync of folders, as on some network drives, are ignored. Raises
@@ -89,8 +89,11 @@ def whole(
         # some network drives say that 0 bytes are free, and take what comes
         if needed is not None and 0 < shutil.disk_usage(path.parent).free < needed:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-        draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.part")
+        # a folder, for libraries write beside what they are told to: safetensors, a file of its own
+        room = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.part")
+        draft = room / path.name
         try:
+            room.mkdir()
             draft.mkdir() if folder else draft.touch()
             mode = draft.stat().st_mode
             yield draft
@@ -103,7 +106,7 @@ def whole(
             os.replace(draft, path)
             _to_disk(path.parent)
         finally:
-            _removed(draft)
+            _removed(room)
 
 
 def swept(path: str | os.PathLike, alone: bool = False) -> None:
@@ -112,10 +115,10 @@ def swept(path: str | os.PathLike, alone: bool = False) -> None:
     `alone`: the caller holds the lock under which alone `path` is written.
     """
     path = Path(path)
-    draft = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{12}}\.part")  # as `whole` names one
+    room = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{12}}\.part")  # as `whole` names one
     with suppress(OSError):  # tidying up is no reason to fail
         for left in path.parent.iterdir():
-            if draft.fullmatch(left.name):
+            if room.fullmatch(left.name):
                 if alone or time.time() - _last_written(left) > STALE:
                     _removed(left)
 

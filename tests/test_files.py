@@ -41,7 +41,7 @@ def test_it_takes_its_name_when_all_is_well(tmp_path, folder):
     path = tmp_path / "not" / "yet" / "entry"
     with whole(path, folder=folder) as draft:
         write(draft, folder)
-        assert draft.parent == path.parent and not path.exists()
+        assert draft.parent.parent == path.parent and not path.exists()  # the same disk
     assert read(path, folder) == "new" and names(path.parent) == ["entry"]
     with whole(path, folder=folder) as draft:
         write(draft, folder, "newer")
@@ -256,6 +256,20 @@ def test_a_writer_sweeps_stale_leftovers_but_no_living_writers_draft(tmp_path, f
     with whole(path, folder=folder) as draft:
         write(draft, folder)
     assert not stale.exists() and fresh.exists() and read(path, folder) == "new"
+
+
+def test_what_a_library_writes_beside_the_draft_goes_with_it(tmp_path):
+    """safetensors 0.8 writes `.tmpXXXXXX` there first: a kill amid that left it for ever."""
+    path = tmp_path / "weights"
+    with files.whole(path) as draft:
+        (draft.parent / ".tmpaoYJ2b").write_bytes(b"half")
+        draft.write_bytes(b"whole")
+        room = draft.parent
+    assert path.read_bytes() == b"whole" and list(tmp_path.iterdir()) == [path]
+    room.mkdir()  # as a killed process leaves it
+    (room / ".tmpaoYJ2b").write_bytes(b"half")
+    files.swept(path, alone=True)
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_folder_is_as_fresh_as_the_newest_file_in_it(tmp_path):
