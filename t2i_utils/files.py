@@ -90,7 +90,7 @@ def whole(
         if needed is not None and 0 < shutil.disk_usage(path.parent).free < needed:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         # a folder, for libraries write beside what they are told to: safetensors, a file of its own
-        room = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.part")
+        room = room_beside(path)
         draft = room / path.name
         try:
             room.mkdir()
@@ -109,13 +109,18 @@ def whole(
             _removed(room)
 
 
+def room_beside(path: Path) -> Path:
+    """The name of a new folder beside `path` to draft it in; `swept` knows it."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.part")
+
+
 def swept(path: str | os.PathLike, alone: bool = False) -> None:
     """Remove what killed writers of `path` left beside it: what is stale, or all where `alone`.
 
     `alone`: the caller holds the lock under which alone `path` is written.
     """
     path = Path(path)
-    room = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{12}}\.part")  # as `whole` names one
+    room = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{12}}\.part")  # see `room_beside`
     with suppress(OSError):  # tidying up is no reason to fail
         for left in path.parent.iterdir():
             if room.fullmatch(left.name):

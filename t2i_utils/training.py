@@ -6,14 +6,13 @@ precision, processes, logs, progress, checkpoints, and stopping where numbers st
 """
 
 import errno
-import signal
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -26,6 +25,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from t2i_utils import checkpoints, files, runs
 from t2i_utils.checkpoints import CHECKPOINT, CheckpointError, History
+from t2i_utils.interrupts import interruptible
 from t2i_utils.lesson import seed_for, working_device
 from t2i_utils.logs import Log, TrainingDiverged
 
@@ -186,7 +186,7 @@ def fit(
     run_dir = _checked_folder(run_dir)
     path = run_dir / CHECKPOINT if run_dir else None
     with (
-        _interruptible() as interrupt,
+        interruptible() as interrupt,
         _accelerated(players, precision, device) as (accelerator, device),
         _alone_in(run_dir, accelerator),
         torch.random.fork_rng([device] if device.type == "cuda" else []),
@@ -239,66 +239,6 @@ def fit(
 
 
 # ---- around the steps -------------------------------------------------------------------------
-
-
-class Interrupted(KeyboardInterrupt):
-    """fit was stopped by a signal, after a whole step; `history` is what was measured until then.
-
-    The players stand as that step left them.
-    """
-
-    def __init__(self, message: str, history: History):
-        super().__init__(message)
-        self.history = history
-
-
-class _Interrupt:
-    """Whether a signal came, which one, and the run that it came to."""
-
-    def __init__(self) -> None:
-        self.came, self.number = False, signal.SIGINT
-        self.of(History(), 0, None)
-
-    def of(self, history: History, steps: int, path: Path | None) -> None:
-        self.history, self.steps, self.path = history, steps, path
-
-    def note(self, number: int, frame: Any) -> None:
-        if self.came:
-            raise KeyboardInterrupt
-        self.came, self.number = True, number
-
-    def go_on(self) -> NoReturn:
-        """Let the signal through, now that all is saved: the cell, the queue, the process ends."""
-        done = self.history.steps
-        how = "not saved; with a run_dir, another call of fit would go on"
-        if self.path is not None:
-            how = f"saved in {self.path}; call fit again to go on" if done else "nothing done"
-        message = f"interrupted after step {done} of {self.steps}: {how}"
-        if self.number == signal.SIGTERM:
-            print(message, flush=True)
-            signal.raise_signal(signal.SIGTERM)  # ends the process, where nobody handles it
-        raise Interrupted(message, self.history)
-
-
-@contextmanager
-def _interruptible() -> Iterator[_Interrupt]:
-    """The first SIGINT or SIGTERM is noted, and goes through when what is inside has ended well.
-
-    A second one raises at once. Ignored ones stay so.
-    """
-    interrupt = _Interrupt()
-    before = {}
-    if threading.current_thread() is threading.main_thread():  # others cannot have handlers
-        for number in (signal.SIGINT, signal.SIGTERM):
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                before[number] = signal.signal(number, interrupt.note)
-    try:
-        yield interrupt
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
-    if interrupt.came:
-        interrupt.go_on()
 
 
 def _begun(

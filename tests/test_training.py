@@ -28,9 +28,9 @@ from test_checkpoints import assert_same_history, assert_same_state, state  # no
 
 from t2i_utils import checkpoints, training  # noqa: E402
 from t2i_utils.checkpoints import History  # noqa: E402
+from t2i_utils.interrupts import Interrupted
 from t2i_utils.lesson import seed_for  # noqa: E402
 from t2i_utils.training import (  # noqa: E402
-    Interrupted,
     Players,
     TrainingDiverged,
     fit,

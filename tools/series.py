@@ -14,7 +14,6 @@ import shutil
 import sys
 import tempfile
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -195,7 +194,7 @@ def writable(folder: Path) -> None:
 @contextmanager
 def own_folder(target: Path) -> Iterator[Path]:
     """A folder beside `target` for one run alone; removed at the end, whatever the end is."""
-    folder = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}.part")
+    folder = files.room_beside(target)
     with files.explained(target):
         files.swept(target)
         folder.mkdir(parents=True)
