@@ -1,7 +1,8 @@
 """Train the small networks that `data/pretrained/` ships: `python tools/make_pretrained.py NAME`.
 
-`text_encoder` (φ and its picture side θ), `classifier` (64 pixels), `details` (128 and more), and
-`generator`, which needs the text encoder. With `--run-dir` a run is kept and can be resumed;
+`text_encoder` (φ and its picture side θ), `classifier` (64 pixels), `details` (128 and more),
+`second` (a second opinion at 64), and, with the text encoder, `generator` and `gan_cls` (notebook
+07's recipe, and the same after few steps). With `--run-dir` a run is kept and can be resumed;
 `--steps` shortens it. Their steps are meant for a GPU: minutes there, many hours on a CPU.
 """
 
@@ -18,6 +19,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torchvision.transforms.v2 import functional as tvf
 
 import t2i_utils
 from t2i_utils import checkpoints, metrics
@@ -26,6 +28,7 @@ from t2i_utils.data import blooms, grammar
 from t2i_utils.data.blooms import ATTRIBUTES, NAMES
 from t2i_utils.data.captioned import Batches, all_true, to_unit
 from t2i_utils.lesson import seed_for, working_device
+from t2i_utils.models import gan_cls as models_07
 from t2i_utils.models.beyond_stackgan import Discriminator, Generator
 from t2i_utils.models.char_cnn_rnn import (
     CharCNNRNN,
@@ -36,7 +39,9 @@ from t2i_utils.models.char_cnn_rnn import (
 )
 from t2i_utils.objectives import (
     contrastive_loss,
+    generator_loss,
     gradient_penalty,
+    matching_aware_loss,
     relativistic_generator_loss,
     relativistic_loss,
 )
@@ -272,23 +277,28 @@ def classifier(steps=5150, run_dir=None, batch=256, side=64, sizes=(64, 64, 64, 
         return sum(F.cross_entropy(answers[k], attributes[:, i]) for i, k in enumerate(NAMES))
 
     steps = train({"model": model}, loss_at, steps, 2e-3, run_dir)
+    how = f"{steps} steps of {batch}, AdamW; some pictures blurred and noised"
+    save_reader(f"attribute_classifier_{side}", model, how, widths, sizes)
+
+
+def save_reader(name, model, recipe, widths, sizes):
+    """A classifier with its card: what it reaches on flowers that were not trained on."""
     model.eval().half().float()  # as it will be stored
     torch.manual_seed(1)
     tables = {size: confusions_at(model, size) for size in sorted({*sizes})}
     measured = {f"{size} px": {k: (t.diagonal().sum() / t.sum()).item() for k, t in table.items()}
                 for size, table in tables.items()}  # fmt: skip
     measured = {size: rounded(shares) for size, shares in measured.items()}
-    confusion = {k: table.tolist() for k, table in tables[side].items()}
+    confusion = {k: table.tolist() for k, table in tables[model.side].items()}
     print(json.dumps(measured, indent=1), flush=True)
     about = card(
         f"Blooms: all 104 classes, drawn anew at {', '.join(map(str, sorted({*sizes})))} px",
-        f"{steps} steps of {batch}, AdamW; some pictures blurred and noised",
+        recipe,
         measured,
         widths=json.dumps(widths),
         confusions=json.dumps({"values": ATTRIBUTES, "rows are true, columns read": confusion}),
     )
-    path = HERE / f"attribute_classifier_{side}.safetensors"
-    save_weights(path, model.cpu(), about, torch.float16)
+    save_weights(HERE / f"{name}.safetensors", model.cpu(), about, torch.float16)
 
 
 def confusions_at(model, size, parts=16, each=250):
@@ -304,6 +314,42 @@ def confusions_at(model, size, parts=16, each=250):
 def details(steps=5800, run_dir=None, batch=128):
     """The classifier for 128 pixels and more."""
     classifier(steps, run_dir, batch, side=128, sizes=(128, 128, 128, 256))
+
+
+def second(steps=4500, run_dir=None, batch=256):
+    """A second opinion: another network, other flowers, half of them degraded in other ways."""
+    torch.manual_seed(7)
+    widths = {"width": 32}
+    model = metrics.SecondClassifier(**widths).to(DEVICE)
+
+    def loss_at(step):
+        generator = torch.Generator().manual_seed(seed_for(7, "second", step))
+        attributes = blooms.draw_attributes(batch, generator)[0].to(DEVICE)
+        images = pictures_of(attributes, 64)
+        if step % 2:
+            images = degraded(images)
+        answers = model(images)
+        losses = (F.cross_entropy(answers[k], attributes[:, i], label_smoothing=0.05)
+                  for i, k in enumerate(NAMES))  # fmt: skip
+        return sum(losses)
+
+    steps = train({"model": model}, loss_at, steps, 2e-3, run_dir)
+    how = (f"{steps} steps of {batch}, AdamW, labels smoothed by 0.05; every other batch with a "
+           "lattice, a Gaussian blur, another contrast, and noise up to 0.3")  # fmt: skip
+    save_reader("second_classifier_64", model, how, widths, (64,))
+
+
+def degraded(images):
+    """What generators leave, each of a random strength: a lattice, blur, contrast, noise."""
+    shape, device = (len(images), 1, 1, 1), images.device
+    side = torch.arange(images.shape[-1], device=device)
+    lattice = (-1.0) ** side[:, None] + (-1.0) ** side
+    images = images + 0.15 * torch.rand(shape, device=device) * lattice
+    sigma = 1.5 * torch.rand(()).item() + 1e-3
+    images = tvf.gaussian_blur(images, [7, 7], [sigma, sigma])
+    images = images * (0.8 + 0.4 * torch.rand(shape, device=device))
+    images = images + 0.3 * torch.rand(shape, device=device) * torch.randn_like(images)
+    return images.clamp(-1, 1)
 
 
 # ---- the generator that opens the book --------------------------------------------------------
@@ -350,21 +396,55 @@ def generator(steps=9100, run_dir=None, batch=128, n=24000, width=32):
     players = Players(G, D, opt_G, opt_D, schedulers=fall, ema_decay=0.999)
     batches = Batches(data, embeddings, "train", batch, seed=0)
     fit(players, batches, step, steps=steps, run_dir=run_dir, checkpoint_every=2500)
-    save_generator(players.G_avg.module, steps, batch, n, widths)
 
 
-def save_generator(G, steps, batch, n, widths):
+    recipe = (
+        f"relativistic pairs with wrong sentences, softmax matching term, lazy R1, conditional "
+        f"batch norm, projection; {steps} steps of {batch}, Adam (0, 0.99), average of the weights"
+    )
+    save_generator("generator_blooms", players.G_avg.module, recipe, n, widths)
+
+
+def plain_step(players, batch):
+    """GAN-CLS as notebook 07 has it (Reed et al. 2016, algorithm 1)."""
+    G, D = players.G, players.D
+    z = torch.randn(len(batch.images), G.z_dim, device=batch.images.device)
+    fake = G(z, batch.embedding)
+    features = D.trunk(batch.images)
+    s_r, s_w = D.score(features, batch.embedding), D.score(features, batch.wrong_embedding)
+    s_f = D(fake.detach(), batch.embedding)
+    loss_D = matching_aware_loss(s_r, s_w, s_f)
+    players.update_D(loss_D)
+    with frozen(D):
+        loss_G = generator_loss(D(fake, batch.embedding))
+        players.update_G(loss_G)
+    return {"loss_D": loss_D, "loss_G": loss_G}
+
+
+def gan_cls(steps=6000, run_dir=None, batch=64, n=24000, width=32, early=600):
+    """Notebook 07's recipe at 64 pixels, and the same after `early` steps: to compare with."""
+    data, encoder = blooms.load_blooms(n, 64, seed=2), load_text_encoder().to(DEVICE)
+    batches = Batches(data, data.encode(encoder.encode), "train", batch, seed=0)
+    widths = {"z_dim": 100, "embed_dim": 256, "text_dim": 128, "width": width, "image_size": 64}
+    for name, taken in {"gan_cls_early_blooms": early, "gan_cls_blooms": steps}.items():
+        torch.manual_seed(0)
+        G = models_07.Generator(**widths)
+        D = models_07.Discriminator(256, 128, width, 64)
+        opt_G, opt_D = (torch.optim.Adam(p.parameters(), 2e-4, (0.5, 0.999)) for p in (G, D))
+        players = Players(G, D, opt_G, opt_D, ema_decay=0.99)
+        folder = run_dir and Path(run_dir) / name
+        fit(players, batches, plain_step, steps=taken, run_dir=folder)
+        recipe = f"GAN-CLS as in notebook 07: {taken} steps of {batch}, average of the weights"
+        save_generator(name, players.G_avg.module, recipe, n, widths)
+
+
+def save_generator(name, G, recipe, n, widths):
     G = G.cpu().half().float()  # as it will be stored
     measured = obeys(G, load_text_encoder())
     print(json.dumps(measured, indent=1), flush=True)
-    about = card(
-        f"Blooms: the training classes of {n:,} flowers at 64 px, sentences by the shipped φ",
-        f"relativistic pairs with wrong sentences, softmax matching term, lazy R1, conditional "
-        f"batch norm, projection; {steps} steps of {batch}, Adam (0, 0.99), average of the weights",
-        measured,
-        widths=json.dumps(widths),
-    )
-    save_weights(HERE / "generator_blooms.safetensors", G, about, torch.float16)
+    blooms_of = f"Blooms: the training classes of {n:,} flowers at 64 px; φ is the shipped one"
+    about = card(blooms_of, recipe, measured, widths=json.dumps(widths))
+    save_weights(HERE / f"{name}.safetensors", G, about, torch.float16)
 
 
 @torch.no_grad()
@@ -387,7 +467,7 @@ def obeys(G, encoder, count=2048):
     return measured
 
 
-MAKERS = {f.__name__: f for f in (text_encoder, classifier, details, generator)}
+MAKERS = {f.__name__: f for f in (text_encoder, classifier, details, second, generator, gan_cls)}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])

@@ -2,6 +2,7 @@
 
 from t2i_utils.metrics.attributes import (
     AttributeClassifier,
+    SecondClassifier,
     attribute_accuracy,
     confusions,
     jointly_right,
@@ -20,6 +21,7 @@ from t2i_utils.metrics.probes import linear_reader, probe
 __all__ = [
     "COLOURS",
     "AttributeClassifier",
+    "SecondClassifier",
     "attribute_accuracy",
     "colour_of_centre",
     "colour_words",

@@ -213,6 +213,37 @@ def save_text_encoder(
     save_weights(path, encoder, dict(card) | about)
 
 
+def theta_file(path: str | Path) -> Path:
+    """Where the picture's side of a kept text encoder stands: `my_encoder.theta.safetensors`."""
+    return Path(path).with_suffix(".theta.safetensors")
+
+
+def save_picture_encoder(
+    path: str | Path, encoder: PictureEncoder, card: Mapping[str, str]
+) -> None:
+    """Keep θ in a file that `load_picture_encoder` reads."""
+    widths = {"embed_dim": encoder.project.out_features, "side": encoder.side,
+              "width": encoder.trunk[0][0].out_channels}  # fmt: skip
+    save_weights(path, encoder, dict(card) | {"widths": json.dumps(widths)})
+
+
+def load_picture_encoder(name: str = "shipped") -> PictureEncoder:
+    """θ of the same training as `load_text_encoder(name)`: on the CPU, frozen, evaluation mode.
+
+    `name` is "shipped", or the file of the text encoder that notebook 04 kept; θ stands beside it
+    (`theta_file`). Raises FileNotFoundError where it does not, CheckpointError where it is none.
+    """
+    shipped = name == "shipped"
+    path = pretrained("picture_encoder_blooms.safetensors") if shipped else theta_file(name)
+    card = read_card(path)
+    if "widths" not in card:
+        raise CheckpointError(f"{path}: found no widths in its card, expected those of a picture "
+                              "encoder, as notebook 04 keeps one")  # fmt: skip
+    encoder = PictureEncoder(**json.loads(card["widths"]))
+    load_weights(path, encoder)
+    return encoder.eval().requires_grad_(False)
+
+
 def warn_of_new_words(
     encoder: CharCNNRNN | SentenceEncoder, captions: list[list[str]], most: float = 0.05
 ) -> float:
