@@ -7,33 +7,53 @@ from t2i_utils.metrics.attributes import (
     confusions,
     jointly_right,
     load_attribute_classifier,
+    load_second_classifier,
 )
+from t2i_utils.metrics.card import Card, drawer, judges, report_card
 from t2i_utils.metrics.distances import (
     frechet_distance,
+    frechet_of_moments,
     inception_score,
     kernel_distance,
+    kernel_mmd,
+    moments,
     nearest,
     precision_and_recall,
 )
+from t2i_utils.metrics.exams import Exam, blooms_exam, photographs_exam
+from t2i_utils.metrics.matching import contradicts, finds_its_sentence
 from t2i_utils.metrics.pixels import COLOURS, colour_of_centre, colour_words, nyquist_power
 from t2i_utils.metrics.probes import linear_reader, probe
 
 __all__ = [
     "COLOURS",
     "AttributeClassifier",
+    "Card",
+    "Exam",
     "SecondClassifier",
     "attribute_accuracy",
+    "blooms_exam",
     "colour_of_centre",
     "colour_words",
     "confusions",
+    "contradicts",
+    "drawer",
+    "finds_its_sentence",
     "frechet_distance",
+    "frechet_of_moments",
     "inception_score",
     "jointly_right",
+    "judges",
     "kernel_distance",
+    "kernel_mmd",
     "linear_reader",
     "load_attribute_classifier",
+    "load_second_classifier",
+    "moments",
     "nearest",
     "nyquist_power",
+    "photographs_exam",
     "precision_and_recall",
     "probe",
+    "report_card",
 ]

@@ -115,8 +115,17 @@ def load_attribute_classifier(side: int = 64) -> AttributeClassifier:
 
     Raises FileNotFoundError where there is none of that side.
     """
-    path = pretrained(f"attribute_classifier_{side}.safetensors")
-    classifier = AttributeClassifier(**json.loads(read_card(path)["widths"]))
+    return _load(AttributeClassifier, f"attribute_classifier_{side}.safetensors")
+
+
+def load_second_classifier() -> SecondClassifier:
+    """The shipped second opinion; on the CPU, frozen, in evaluation mode."""
+    return _load(SecondClassifier, "second_classifier_64.safetensors")
+
+
+def _load(kind: type[AttributeReader], name: str) -> AttributeReader:
+    path = pretrained(name)
+    classifier = kind(**json.loads(read_card(path)["widths"]))
     load_weights(path, classifier)
     return classifier.eval().requires_grad_(False)
 

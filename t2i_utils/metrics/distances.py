@@ -5,46 +5,73 @@ Which network, how many pictures, which ones: a distance without these says noth
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
+
+
+def moments(
+    features: Float[Tensor, "n d"],
+) -> tuple[Float[Tensor, " d"], Float[Tensor, "d d"]]:
+    """Mean μ and covariance Σ of features, in double precision; ValueError for fewer than two."""
+    if len(features) < 2:
+        raise ValueError(f"{len(features)} features; expected 2 or more: one has no covariance")
+    features = features.double()
+    return features.mean(0), features.T.cov()
+
+
+def frechet_of_moments(
+    mean_r: Float[Tensor, " d"],
+    cov_r: Float[Tensor, "d d"],
+    mean_f: Float[Tensor, " d"],
+    cov_f: Float[Tensor, "d d"],
+) -> float:
+    """|μ_r − μ_f|² + tr(Σ_r + Σ_f − 2 (Σ_r Σ_f)^½): Heusel et al. 2017, equation 6.
+
+    Σ_r Σ_f is not symmetric, but Σ_r^½ Σ_f Σ_r^½ is, and has the same eigenvalues: the trace of
+    the root is the sum of theirs.
+    """
+    values, directions = torch.linalg.eigh(cov_r)
+    root_r = (directions * values.clamp(min=0).sqrt()) @ directions.T
+    root = torch.linalg.eigvalsh(root_r @ cov_f @ root_r).clamp(min=0).sqrt()
+    apart = (mean_r - mean_f).square().sum()
+    return (apart + cov_r.trace() + cov_f.trace() - 2 * root.sum()).item()
 
 
 def frechet_distance(real: Float[Tensor, "n d"], fake: Float[Tensor, "m d"]) -> float:
     """How far two sets of features are apart, each taken for a normal distribution.
 
-    |μ_r − μ_f|² + tr(Σ_r + Σ_f − 2 (Σ_r Σ_f)^½) (Heusel et al. 2017, equation 6), by torchmetrics.
-    0 for equal sets. It falls with the number of features given: compare only like with like.
-    Raises ValueError for a set of fewer than two.
+    0 for equal sets; of two halves of one set it is above 0, and the more so the fewer they are:
+    compare like with like. See `frechet_of_moments`. Raises ValueError for fewer than two.
     """
-    from torchmetrics.image.fid import FrechetInceptionDistance  # slow to import
-
     _at_least(2, real, fake)
-    as_they_are = nn.Identity()
-    as_they_are.num_features = real.shape[1]
-    distance = FrechetInceptionDistance(feature=as_they_are)
-    distance.update(real.cpu().double(), real=True)
-    distance.update(fake.cpu().double(), real=False)
-    return distance.compute().item()
+    return frechet_of_moments(*moments(real), *moments(fake))
+
+
+def kernel_mmd(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"]) -> Float[Tensor, ""]:
+    """MMD² with the kernel (xᵀy/d + 1)³, without bias (Bińkowski et al. 2018, equation 4).
+
+    The terms of a feature with itself are left out; so it may come out below 0.
+    """
+    x, y, n, m = x.double(), y.double(), len(x), len(y)
+    k_xx, k_yy, k_xy = (((a @ b.T) / a.shape[1] + 1) ** 3 for a, b in ((x, x), (y, y), (x, y)))
+    within_x = (k_xx.sum() - k_xx.trace()) / (n * (n - 1))
+    within_y = (k_yy.sum() - k_yy.trace()) / (m * (m - 1))
+    return within_x + within_y - 2 * k_xy.mean()
 
 
 def kernel_distance(
     real: Float[Tensor, "n d"], fake: Float[Tensor, "m d"], block: int = 1000
 ) -> tuple[float, float]:
-    """KID and its standard error: MMD² with the kernel (xᵀy/d + 1)³ (Bińkowski et al. 2018).
+    """KID, the mean of `kernel_mmd` over blocks of `block` features of each set, and its error.
 
-    The mean over neighbouring blocks of `block` features of each set, without the terms of a
-    feature with itself: its expectation does not depend on the number, and is 0 for sets of one
-    distribution, so it may come out below 0. The error is that of the mean over blocks; nan where
-    there is one. Raises ValueError for a set of fewer than two.
+    Its expectation does not depend on the number, and is 0 for sets of one distribution. The
+    standard error is that of the mean over blocks; nan where there is one. Raises ValueError for a
+    set of fewer than two.
     """
-    from torchmetrics.image.kid import poly_mmd  # slow to import
-
     _at_least(2, real, fake)
     size = min(block, len(real), len(fake))
     count = min(len(real), len(fake)) // size
-    values = torch.stack([
-        poly_mmd(real[i * size : (i + 1) * size].double(), fake[i * size : (i + 1) * size].double())
-        for i in range(count)
-    ])  # fmt: skip
+    blocks = zip(real.split(size), fake.split(size), strict=False)
+    values = torch.stack([kernel_mmd(*pair) for pair, _ in zip(blocks, range(count), strict=False)])
     return values.mean().item(), (values.std() / count**0.5).item() if count > 1 else float("nan")
 
 

@@ -1,9 +1,13 @@
 """GAN-CLS: a DCGAN whose two players both read the sentence (Reed et al. 2016, section 4)."""
 
+import json
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from t2i_utils.checkpoints import load_weights, read_card
+from t2i_utils.lesson import pretrained
 from t2i_utils.models.dcgan import discriminator_trunk, generator_trunk, init_weights
 
 
@@ -51,3 +55,15 @@ class Discriminator(nn.Module):
         self, images: Float[Tensor, "b 3 s s"], embedding: Float[Tensor, "b t"]
     ) -> Float[Tensor, " b"]:
         return self.score(self.trunk(images), embedding)
+
+
+def load_generator(name: str = "gan_cls_blooms.safetensors") -> Generator:
+    """A shipped generator of notebook 07's recipe, on the CPU, frozen and in evaluation mode.
+
+    "gan_cls_early_blooms.safetensors" is the same after a tenth of the steps. Raises
+    FileNotFoundError where the file is missing.
+    """
+    path = pretrained(name)
+    generator = Generator(**json.loads(read_card(path)["widths"]))
+    load_weights(path, generator)
+    return generator.eval().requires_grad_(False)

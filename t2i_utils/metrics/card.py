@@ -1,0 +1,359 @@
+"""The report card: the same rows for every generator, with floor, parrot and ceiling beside."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import nan
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+
+from t2i_utils.data.blooms import ATTRIBUTES, CLASS_ATTRIBUTES, NAMES
+from t2i_utils.data.captioned import to_unit
+from t2i_utils.data.grammar import DETAILS
+from t2i_utils.lesson import seed_for
+from t2i_utils.metrics.attributes import load_attribute_classifier, load_second_classifier
+from t2i_utils.metrics.distances import (
+    frechet_of_moments,
+    kernel_mmd,
+    nearest,
+    precision_and_recall,
+)
+from t2i_utils.metrics.exams import Draw, Encode, Exam, encoded
+from t2i_utils.metrics.matching import contradicts, finds_its_sentence
+from t2i_utils.metrics.pixels import COLOURS, colour_of_centre
+
+CHUNK = 1024  # pictures at a time: memory does not grow with their number
+BLOCK = 256  # of a KID, and of a jackknife
+EIGHT = 8  # pictures of one sentence, for diversity
+SENTENCES_OF_EIGHT = 64
+ALL_THREE = "all three"
+BESIDE = ("blind", "parrot", "ceiling")
+Measure = tuple[float, float]  # a value and its standard error
+Pictures = Callable[[Int64[Tensor, " m"], int], Tensor]
+
+
+@dataclass(frozen=True)
+class Judges:
+    """The networks that look, on one device; `name` says which features distances are taken in."""
+
+    classifier: nn.Module
+    second: nn.Module | None
+    theta: nn.Module | None
+    features: Callable[[Float[Tensor, "b 3 s s"]], Float[Tensor, "b d"]]
+    name: str
+    device: torch.device
+
+    @torch.no_grad()
+    def look(self, by: Callable, images: Float[Tensor, "n 3 s s"]) -> Tensor:
+        """What one of the networks says of pictures, on the CPU."""
+        return torch.cat([by(part.to(self.device)).float().cpu() for part in images.split(128)])
+
+
+def judges(
+    side: int = 64,
+    theta: nn.Module | None = None,
+    device: torch.device | str = "cpu",
+    features: Callable | None = None,
+    name: str = "",
+) -> Judges:
+    """The shipped classifiers, for pictures of that side, and θ (`load_picture_encoder`), if given.
+
+    Distances are taken in the classifier's features: the Fréchet Blooms distance, never FID. With
+    `features` and their `name` it is another network's, such as `inception_features()`.
+    """
+    device = torch.device(device)
+    classifier = load_attribute_classifier(128 if side >= 128 else 64).to(device)
+    second = load_second_classifier().to(device)
+    theta = theta if theta is None else theta.to(device)
+    of = f"the attribute classifier of {classifier.side} px"
+    return Judges(classifier, second, theta, features or classifier.features, name or of, device)
+
+
+@dataclass(frozen=True)
+class Card:
+    """Rows of measures, a column each for generator, blind floor, parrot and ceiling; its face."""
+
+    face: str
+    columns: Mapping[str, Mapping[str, Measure]]
+
+    def numbers(self, column: str) -> dict[str, float]:
+        """A column's values by row, as `Lesson.record` takes them, without what is not known."""
+        return {row: value for row, (value, _) in self.columns[column].items() if value == value}
+
+    def __str__(self) -> str:
+        rows = next(iter(self.columns.values()))
+        width = max(map(len, rows))
+        names = "".join(f"{name:>20}" for name in self.columns)
+        lines = [" " * width + names]
+        for row in rows:
+            cells = "".join(f"{_cell(*own[row]):>20}" for own in self.columns.values())
+            lines.append(f"{row:{width}}{cells}")
+        return "\n".join([*lines, "", self.face])
+
+
+def _cell(value: float, error: float) -> str:
+    if value != value:
+        return "–"
+    digits = 3 if abs(value) < 2 else 1
+    return f"{value:.{digits}f}" + (f" ± {error:.{digits}f}" if error == error else "")
+
+
+def report_card(draw: Draw | Mapping[str, Draw], exam: Exam, judges: Judges) -> Card:
+    """Ask one generator, or several by name, all of the exam, and measure every row.
+
+    A generator is anything that answers sentences and a seed with pictures in [−1, 1]. Floor,
+    parrot and ceiling are measured once an exam and network. Values carry their standard error
+    over the sentences drawn: binomial, over blocks (KID) or by the jackknife (Fréchet).
+    Raises ValueError where a generator's pictures are not one a sentence or of another range.
+    """
+    draws = draw if isinstance(draw, Mapping) else {"generator": draw}
+    columns = {name: measure(_asked(one, name, exam), exam, judges) for name, one in draws.items()}
+    beside = {"blind": exam.blind, "parrot": exam.parroted, "ceiling": exam.ceiling}
+    for name, pictures in beside.items():
+        key = f"{name}, {judges.name}"
+        if key not in exam.columns:
+            exam.columns[key] = measure(pictures, exam, judges)
+        columns[name] = exam.columns[key]
+    face = (f"{exam.face}; Fréchet distance and KID by {judges.name}, {len(exam):,} pictures "
+            f"against {len(exam):,} other real ones")  # fmt: skip
+    return Card(face, columns)
+
+
+def _asked(draw: Draw, name: str, exam: Exam) -> Pictures:
+    """A generator as a function of rows of the exam, its answers checked."""
+
+    def pictures(rows: Tensor, seed: int) -> Tensor:
+        images = draw([exam.sentences[row] for row in rows.tolist()], seed)
+        if images.shape[:2] != (len(rows), 3):
+            raise ValueError(f"{name}: pictures of shape {tuple(images.shape)} for {len(rows)} "
+                             f"sentences; expected ({len(rows)}, 3, side, side)")  # fmt: skip
+        low, high = images.aminmax()
+        if not (low >= -1.01 and high <= 1.01):
+            raise ValueError(f"{name}: pictures from {low:.3g} to {high:.3g}; expected [−1, 1]")
+        return images
+
+    return pictures
+
+
+def drawer(
+    G: nn.Module, encode: Encode, device: torch.device | str = "cpu", chunk: int = 32
+) -> Draw:
+    """A generator G(z, φ) as a `Draw`: in evaluation mode, z from the seed, few at a time."""
+
+    @torch.no_grad()
+    def draw(sentences: list[str], seed: int) -> Tensor:
+        training = G.training
+        generator = torch.Generator().manual_seed(seed)
+        z = torch.randn(len(sentences), G.z_dim, generator=generator)
+        pairs = zip(z.split(chunk), encoded(encode, sentences).split(chunk), strict=True)
+        G.eval()
+        try:
+            return torch.cat([G(a.to(device), b.to(device)).float().cpu() for a, b in pairs])
+        finally:
+            G.train(training)
+
+    return draw
+
+
+def measure(pictures: Pictures, exam: Exam, judges: Judges) -> dict[str, Measure]:
+    """One column: every row of the card, in chunks, so that memory stays as it is."""
+    shares, apart, found = Shares(), Apart(), []
+    train = judges.look(judges.features, to_unit(exam.memory))
+    for rows in torch.arange(len(exam)).split(CHUNK):
+        images = pictures(rows, seed_for(exam.seed, "card", int(rows[0])))
+        fake = judges.look(judges.features, images)
+        real = judges.look(judges.features, exam.reference(rows))
+        apart.add(real, fake, train)
+        obey = judged_by_classifiers if exam.known else judged_by_pixels
+        obey(shares, images, exam, rows, judges)
+        if judges.theta is not None:
+            found.append(finds(images, exam, rows, judges))
+    measures = shares.rows() | apart.rows(judges.name)
+    if found:
+        measures["R-precision by θ"] = share(torch.cat(found))
+    return measures | {"diversity, eight of a sentence": diversity(pictures, exam, judges)}
+
+
+def share(held: Bool[Tensor, " n"]) -> Measure:
+    """A share and its binomial standard error; nan of nothing."""
+    n = held.numel()
+    p = held.double().mean().item() if n else nan
+    return p, (p * (1 - p) / n) ** 0.5 if n else nan
+
+
+# ---- does it obey? ------------------------------------------------------------------------------
+
+
+class Shares:
+    """Counts of right answers by row; a row may be the difference of two shares."""
+
+    def __init__(self):
+        self.right: dict[tuple[str, int], list[int]] = {}
+
+    def add(self, row: str, held: Tensor, less: bool = False) -> None:
+        """Count a chunk: whether each held. `less`: of the share that is subtracted."""
+        count = self.right.setdefault((row, -1 if less else 1), [0, 0])
+        count[0] += int(held.sum())
+        count[1] += held.numel()
+
+    def rows(self) -> dict[str, Measure]:
+        measures: dict[str, Measure] = {}
+        for (row, sign), (right, n) in self.right.items():
+            p = right / n if n else nan
+            error = p * (1 - p) / n if n else nan
+            value, squares = measures.get(row, (0.0, 0.0))
+            measures[row] = value + sign * p, squares + error
+        return {row: (value, squares**0.5) for row, (value, squares) in measures.items()}
+
+
+def judged_by_classifiers(
+    shares: Shares, images: Tensor, exam: Exam, rows: Tensor, judges: Judges
+) -> None:
+    """Attributes one by one, jointly, by the second classifier, and for shuffled sentences."""
+    asked = exam.asked[rows]
+    seen = judges.look(judges.classifier.read, images).long()
+    right, said = seen == asked, asked >= 0
+    for i, name in enumerate(NAMES):
+        if name in DETAILS:  # drawn when named, less drawn when not
+            shares.add(f"{name}, named − not", seen[said[:, i], i] == 1)
+            shares.add(f"{name}, named − not", seen[~said[:, i], i] == 1, less=True)
+        else:
+            shares.add(name, right[said[:, i], i])
+    columns = [NAMES.index(name) for name in CLASS_ATTRIBUTES]
+    whole = said[:, columns].all(1)
+    three = right[:, columns].all(1)
+    shares.add(ALL_THREE, three[whole])
+    other = torch.tensor([exam.grammars[row] != "training" for row in rows.tolist()])
+    shares.add(f"{ALL_THREE}, held-out grammar", three[whole & other])
+    if judges.second is not None:
+        again = judges.look(judges.second.read, images).long()
+        shares.add(f"{ALL_THREE}, second opinion", (again == asked)[:, columns].all(1)[whole])
+    judged = [i for i, name in enumerate(NAMES) if name not in DETAILS]
+    shuffled = asked.roll(1, 0)
+    shares.add("sensitivity, right − shuffled", right[:, judged][said[:, judged]])
+    shares.add("sensitivity, right − shuffled", (seen == shuffled)[:, judged][
+        (shuffled >= 0)[:, judged]], less=True)  # fmt: skip
+
+
+def judged_by_pixels(
+    shares: Shares, images: Tensor, exam: Exam, rows: Tensor, judges: Judges
+) -> None:
+    """Photographs: whether the middle of the picture has the colour that the sentence names."""
+    places = {ATTRIBUTES["petal_colour"].index(c): i for i, c in enumerate(COLOURS)}
+    asked = exam.asked[rows][:, 0].tolist()
+    asked = torch.tensor([places.get(value, -1) for value in asked])
+    seen = torch.tensor([COLOURS.index(c) if c != "none" else -2 for c in colour_of_centre(images)])
+    said = asked >= 0
+    shares.add("colour of the middle", (seen == asked)[said])
+    row, mine, given = "sensitivity, right − shuffled", seen[said], asked[said]
+    shares.add(row, mine == given)
+    shares.add(row, mine == given.roll(1), less=True)
+
+
+@torch.no_grad()
+def finds(images: Tensor, exam: Exam, rows: Tensor, judges: Judges) -> Bool[Tensor, " n"]:
+    """Which pictures θ matches with their own sentence, among 99 that contradict it."""
+    phi = encoded(exam.encode, [exam.sentences[row] for row in rows.tolist()])
+    theta = judges.look(judges.theta, images)
+    asked = exam.asked[rows]
+    rivals = contradicts(asked[:, None], asked[None])
+    among = min(99, int(rivals.sum(1).min()))
+    generator = torch.Generator().manual_seed(seed_for(exam.seed, "rivals", int(rows[0])))
+    return finds_its_sentence(theta, phi, rivals, generator, among)
+
+
+def diversity(pictures: Pictures, exam: Exam, judges: Judges) -> Measure:
+    """What eight pictures of one sentence differ in.
+
+    On Blooms: of each attribute that the sentence leaves open, the number of different values
+    among the eight, less one, over what eight could show; 0 where z is ignored. On photographs:
+    the mean distance of features within eight, over that between sentences.
+    """
+    rows = torch.arange(len(exam))[:SENTENCES_OF_EIGHT].repeat_interleave(EIGHT)
+    images = pictures(rows, seed_for(exam.seed, "eights"))
+    if not exam.known:
+        features = judges.look(judges.features, images).unflatten(0, (-1, EIGHT))
+        within = torch.stack([torch.pdist(own).mean() for own in features])
+        ratios = within / torch.pdist(features[:, 0]).mean()  # over that between sentences
+        return ratios.mean().item(), (ratios.std() / len(ratios) ** 0.5).item()
+    seen = judges.look(judges.classifier.read, images).view(-1, EIGHT, len(NAMES))
+    different = sum((seen == value).any(1).double() for value in range(7))  # [sentences, A]
+    could = torch.tensor([min(EIGHT, len(ATTRIBUTES[name])) - 1.0 for name in NAMES])
+    open_ = exam.asked[rows[::EIGHT]] < 0
+    open_[:, [NAMES.index(name) for name in DETAILS]] = False
+    spread = ((different - 1) / could)[open_]
+    return spread.mean().item(), (spread.std() / len(spread) ** 0.5).item()
+
+
+# ---- does it look like them? --------------------------------------------------------------------
+
+
+class Apart:
+    """Distances and copying, from sums: Fréchet (jackknife), KID (blocks), nearest, covered."""
+
+    def __init__(self):
+        self.groups: list[tuple] = []
+        self.kernel: list[Tensor] = []
+        self.near: list[Tensor] = []
+        self.held: list[Tensor] = []
+        self.covered: tuple[float, float] | None = None
+        self.count = 0
+
+    def add(self, real: Tensor, fake: Tensor, train: Tensor) -> None:
+        for r, f in zip(real.split(BLOCK), fake.split(BLOCK), strict=True):
+            self.groups.append((Sums.of(r), Sums.of(f)))
+            if len(r) == BLOCK or not self.kernel:
+                self.kernel.append(kernel_mmd(r, f))
+        if len(self.groups) > 64:  # join neighbours: memory stays as it is
+            pairs = zip(self.groups[::2], self.groups[1::2], strict=False)
+            rest = self.groups[len(self.groups) // 2 * 2 :]
+            self.groups = [(a + c, b + d) for (a, b), (c, d) in pairs] + rest
+        self.near.append(nearest(fake, train).float())
+        self.held.append(nearest(real, train).float())
+        self.covered = self.covered or (precision_and_recall(real, fake) if len(real) > 3 else None)
+        self.count = self.count or len(real)
+
+    def rows(self, name: str) -> dict[str, Measure]:
+        real, fake = (sum((g[i] for g in self.groups[1:]), self.groups[0][i]) for i in (0, 1))
+        whole = frechet_of_moments(*real.moments(), *fake.moments())
+        left = torch.tensor([
+            frechet_of_moments(*(real - r).moments(), *(fake - f).moments())
+            for r, f in self.groups
+        ]) if len(self.groups) > 1 else torch.tensor([nan])  # fmt: skip
+        n, kernel = len(left), torch.stack(self.kernel)
+        jackknife = ((n - 1) / n * (left - left.mean()).square().sum()).sqrt().item()
+        least = torch.cat(self.held).quantile(0.01)
+        precision, recall = self.covered or (nan, nan)
+        error = [(p * (1 - p) / self.count) ** 0.5 for p in (precision, recall)]
+        return {
+            "Fréchet distance": (whole, jackknife),
+            "KID": (kernel.mean().item(), kernel.std().item() / len(kernel) ** 0.5),
+            "precision": (precision, error[0]),
+            "recall": (recall, error[1]),
+            "copying, nearer than 1 % of real": share(torch.cat(self.near) < least),
+        }
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Number, sum and sum of outer products of features: what moments are made of."""
+
+    n: int
+    total: Float[Tensor, " d"]
+    outer: Float[Tensor, "d d"]
+
+    @classmethod
+    def of(cls, features: Float[Tensor, "n d"]) -> "Sums":
+        x = features.double()
+        return cls(len(x), x.sum(0), x.T @ x)
+
+    def __add__(self, other: "Sums") -> "Sums":
+        return Sums(self.n + other.n, self.total + other.total, self.outer + other.outer)
+
+    def __sub__(self, other: "Sums") -> "Sums":
+        return Sums(self.n - other.n, self.total - other.total, self.outer - other.outer)
+
+    def moments(self) -> tuple[Float[Tensor, " d"], Float[Tensor, "d d"]]:
+        mean = self.total / self.n
+        return mean, (self.outer - self.n * mean[:, None] * mean) / (self.n - 1)
