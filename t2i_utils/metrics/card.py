@@ -322,13 +322,14 @@ class Apart:
             for r, f in self.groups
         ]) if len(self.groups) > 1 else torch.tensor([nan])  # fmt: skip
         n, kernel = len(left), torch.stack(self.kernel)
+        spread = kernel.std().item() if len(kernel) > 1 else nan
         jackknife = ((n - 1) / n * (left - left.mean()).square().sum()).sqrt().item()
         least = torch.cat(self.held).quantile(0.01)
         precision, recall = self.covered or (nan, nan)
         error = [(p * (1 - p) / self.count) ** 0.5 for p in (precision, recall)]
         return {
             "Fréchet distance": (whole, jackknife),
-            "KID": (kernel.mean().item(), kernel.std().item() / len(kernel) ** 0.5),
+            "KID": (kernel.mean().item(), spread / len(kernel) ** 0.5),
             "precision": (precision, error[0]),
             "recall": (recall, error[1]),
             "copying, nearer than 1 % of real": share(torch.cat(self.near) < least),

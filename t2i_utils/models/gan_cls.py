@@ -1,11 +1,13 @@
 """GAN-CLS: a DCGAN whose two players both read the sentence (Reed et al. 2016, section 4)."""
 
 import json
+from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from t2i_utils import checkpoints
 from t2i_utils.checkpoints import load_weights, read_card
 from t2i_utils.lesson import pretrained
 from t2i_utils.models.dcgan import discriminator_trunk, generator_trunk, init_weights
@@ -66,4 +68,20 @@ def load_generator(name: str = "gan_cls_blooms.safetensors") -> Generator:
     path = pretrained(name)
     generator = Generator(**json.loads(read_card(path)["widths"]))
     load_weights(path, generator)
+    return generator.eval().requires_grad_(False)
+
+
+def generator_of_run(run_dir: str | Path) -> Generator:
+    """The averaged generator of a run of notebook 07 that `fit` kept in `run_dir`.
+
+    On the CPU, frozen and in evaluation mode; its widths are read off its tensors. Raises as
+    `checkpoints.load` does.
+    """
+    kept = checkpoints.read(Path(run_dir) / "checkpoint.safetensors").networks["G_avg"]
+    state = {k.removeprefix("module."): v for k, v in kept.items() if k.startswith("module.")}
+    maps = [v for k, v in state.items() if k.startswith("trunk.") and v.dim() == 4]
+    text_dim, embed_dim = state["compress.0.weight"].shape
+    image_size = 4 * 2 ** (len(maps) - 1)  # 1×1 → 4×4, then doubled by each
+    generator = Generator(len(maps[0]) - text_dim, embed_dim, text_dim, len(maps[-1]), image_size)
+    generator.load_state_dict(state)
     return generator.eval().requires_grad_(False)
