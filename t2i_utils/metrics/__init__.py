@@ -21,6 +21,7 @@ from t2i_utils.metrics.distances import (
     precision_and_recall,
 )
 from t2i_utils.metrics.exams import Exam, blooms_exam, photographs_exam
+from t2i_utils.metrics.inception import InceptionFeatures
 from t2i_utils.metrics.matching import contradicts, finds_its_sentence
 from t2i_utils.metrics.pixels import COLOURS, colour_of_centre, colour_words, nyquist_power
 from t2i_utils.metrics.probes import linear_reader, probe
@@ -30,6 +31,7 @@ __all__ = [
     "AttributeClassifier",
     "Card",
     "Exam",
+    "InceptionFeatures",
     "SecondClassifier",
     "attribute_accuracy",
     "blooms_exam",

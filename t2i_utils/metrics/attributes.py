@@ -33,8 +33,11 @@ class AttributeReader(nn.Module):
     @torch.no_grad()
     def read(self, images: Float[Tensor, "b 3 s s"]) -> Int64[Tensor, "b a"]:
         """The attributes of each picture, as places in `ATTRIBUTES`."""
-        parts = [self(part) for part in images.split(256)]
-        return torch.cat([torch.stack([p[k].argmax(1) for k in NAMES], 1) for p in parts])
+        return torch.cat([self.read_features(self.features(part)) for part in images.split(256)])
+
+    def read_features(self, features: Float[Tensor, "b f"]) -> Int64[Tensor, "b a"]:
+        """The same from features that are there already."""
+        return torch.stack([self.heads[name](features).argmax(1) for name in NAMES], 1)
 
 
 class AttributeClassifier(AttributeReader):

@@ -1,5 +1,6 @@
 """The report card: the same rows for every generator, with floor, parrot and ceiling beside."""
 
+import html
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import nan
@@ -7,6 +8,7 @@ from math import nan
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
+from tqdm.auto import tqdm
 
 from t2i_utils.data.blooms import ATTRIBUTES, CLASS_ATTRIBUTES, NAMES
 from t2i_utils.data.captioned import to_unit
@@ -24,9 +26,11 @@ from t2i_utils.metrics.matching import contradicts, finds_its_sentence
 from t2i_utils.metrics.pixels import COLOURS, colour_of_centre
 
 CHUNK = 1024  # pictures at a time: memory does not grow with their number
+SLOW = CHUNK  # pictures that θ and the second classifier look at
 BLOCK = 256  # of a KID, and of a jackknife
 EIGHT = 8  # pictures of one sentence, for diversity
 SENTENCES_OF_EIGHT = 64
+CHANNELS_LAST = torch.channels_last  # faster for convolutions, on a CPU too
 ALL_THREE = "all three"
 BESIDE = ("blind", "parrot", "ceiling")
 Measure = tuple[float, float]  # a value and its standard error
@@ -47,27 +51,39 @@ class Judges:
     @torch.no_grad()
     def look(self, by: Callable, images: Float[Tensor, "n 3 s s"]) -> Tensor:
         """What one of the networks says of pictures, on the CPU."""
-        return torch.cat([by(part.to(self.device)).float().cpu() for part in images.split(128)])
+        parts = (part.to(self.device, memory_format=CHANNELS_LAST) for part in images.split(64))
+        return torch.cat([by(part).float().cpu() for part in parts])
+
+    def attributes(
+        self, images: Float[Tensor, "n 3 s s"], features: Float[Tensor, "n d"]
+    ) -> Int64[Tensor, "n a"]:
+        """What the classifier reads; from its own features where it is those that are given."""
+        if self.features == self.classifier.features:
+            return self.classifier.read_features(features.to(self.device)).cpu()
+        return self.look(self.classifier.read, images).long()
 
 
 def judges(
     side: int = 64,
     theta: nn.Module | None = None,
     device: torch.device | str = "cpu",
-    features: Callable | None = None,
-    name: str = "",
+    features: nn.Module | None = None,
 ) -> Judges:
     """The shipped classifiers, for pictures of that side, and θ (`load_picture_encoder`), if given.
 
     Distances are taken in the classifier's features: the Fréchet Blooms distance, never FID. With
-    `features` and their `name` it is another network's, such as `inception_features()`.
+    `features`, a module that maps pictures to them and has a `name`, in another network's:
+    `InceptionFeatures()` makes them FID and KID as papers have them.
     """
     device = torch.device(device)
-    classifier = load_attribute_classifier(128 if side >= 128 else 64).to(device)
-    second = load_second_classifier().to(device)
-    theta = theta if theta is None else theta.to(device)
-    of = f"the attribute classifier of {classifier.side} px"
-    return Judges(classifier, second, theta, features or classifier.features, name or of, device)
+    faster = {"device": device, "memory_format": CHANNELS_LAST}
+    classifier = load_attribute_classifier(128 if side >= 128 else 64).to(**faster)
+    second = load_second_classifier().to(**faster)
+    theta = theta if theta is None else theta.to(**faster)
+    if features is None:
+        name = f"the attribute classifier of {classifier.side} px"
+        return Judges(classifier, second, theta, classifier.features, name, device)
+    return Judges(classifier, second, theta, features.to(device), features.name, device)
 
 
 @dataclass(frozen=True)
@@ -81,15 +97,31 @@ class Card:
         """A column's values by row, as `Lesson.record` takes them, without what is not known."""
         return {row: value for row, (value, _) in self.columns[column].items() if value == value}
 
-    def __str__(self) -> str:
+    def _cells(self) -> dict[str, list[str]]:
+        """Row → a cell for each column."""
         rows = next(iter(self.columns.values()))
-        width = max(map(len, rows))
-        names = "".join(f"{name:>20}" for name in self.columns)
-        lines = [" " * width + names]
-        for row in rows:
-            cells = "".join(f"{_cell(*own[row]):>20}" for own in self.columns.values())
-            lines.append(f"{row:{width}}{cells}")
+        return {row: [_cell(*own[row]) for own in self.columns.values()] for row in rows}
+
+    def __str__(self) -> str:
+        table = self._cells()
+        label = max(map(len, table))
+        columns = zip(self.columns, *table.values(), strict=True)
+        widths = [2 + max(map(len, column)) for column in columns]
+        lines = [
+            f"{row:{label}}" + "".join(f"{c:>{w}}" for c, w in zip(cells, widths, strict=True))
+            for row, cells in {"": list(self.columns), **table}.items()
+        ]
         return "\n".join([*lines, "", self.face])
+
+    def _repr_html_(self) -> str:
+        head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in self.columns)
+        lines = "".join(
+            f'<tr><th scope="row" style="text-align: left">{html.escape(row)}</th>'
+            + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+            for row, cells in self._cells().items()
+        )  # fmt: skip
+        return (f'<table style="font-size: 80%"><caption>{html.escape(self.face)}</caption>'
+                f"<thead><tr><td></td>{head}</tr></thead><tbody>{lines}</tbody></table>")
 
 
 def _cell(value: float, error: float) -> str:
@@ -105,19 +137,23 @@ def report_card(draw: Draw | Mapping[str, Draw], exam: Exam, judges: Judges) -> 
     A generator is anything that answers sentences and a seed with pictures in [−1, 1]. Floor,
     parrot and ceiling are measured once an exam and network. Values carry their standard error
     over the sentences drawn: binomial, over blocks (KID) or by the jackknife (Fréchet).
-    Raises ValueError where a generator's pictures are not one a sentence or of another range.
+    Raises ValueError where a generator's pictures are not one a sentence or of another range, and
+    for one that is named blind, parrot or ceiling.
     """
     draws = draw if isinstance(draw, Mapping) else {"generator": draw}
-    columns = {name: measure(_asked(one, name, exam), exam, judges) for name, one in draws.items()}
-    beside = {"blind": exam.blind, "parrot": exam.parroted, "ceiling": exam.ceiling}
-    for name, pictures in beside.items():
-        key = f"{name}, {judges.name}"
-        if key not in exam.columns:
-            exam.columns[key] = measure(pictures, exam, judges)
-        columns[name] = exam.columns[key]
+    if taken := draws.keys() & set(BESIDE):
+        raise ValueError(f"found generators named {sorted(taken)}; expected other names: these "
+                         "columns stand beside")  # fmt: skip
+    who = {name: _asked(one, name, exam) for name, one in draws.items()}
+    if judges not in exam.columns:
+        who |= {"blind": exam.blind, "parrot": exam.parroted, "ceiling": exam.ceiling}
+    columns = measure(who, exam, judges)
+    beside = {name: columns[name] for name in BESIDE if name in columns}
+    beside = exam.columns.setdefault(judges, beside)
     face = (f"{exam.face}; Fréchet distance and KID by {judges.name}, {len(exam):,} pictures "
-            f"against {len(exam):,} other real ones")  # fmt: skip
-    return Card(face, columns)
+            f"against {len(exam):,} other real ones; θ and the second classifier saw the first "
+            f"{min(SLOW, len(exam)):,}")  # fmt: skip
+    return Card(face, {name: columns[name] for name in draws} | beside)
 
 
 def _asked(draw: Draw, name: str, exam: Exam) -> Pictures:
@@ -156,20 +192,37 @@ def drawer(
     return draw
 
 
-def measure(pictures: Pictures, exam: Exam, judges: Judges) -> dict[str, Measure]:
-    """One column: every row of the card, in chunks, so that memory stays as it is."""
-    shares, apart, found = Shares(), Apart(), []
+def measure(
+    who: Mapping[str, Pictures], exam: Exam, judges: Judges
+) -> dict[str, dict[str, Measure]]:
+    """A column of rows for each who answers, in chunks of sentences: memory stays as it is."""
+    columns = {name: (Shares(), Apart(), []) for name in who}
     train = judges.look(judges.features, to_unit(exam.memory))
-    for rows in torch.arange(len(exam)).split(CHUNK):
-        images = pictures(rows, seed_for(exam.seed, "card", int(rows[0])))
-        fake = judges.look(judges.features, images)
+    chunks = torch.arange(len(exam)).split(CHUNK)
+    bar = tqdm(total=len(chunks) * len(who), desc="report card", unit="look")
+    for rows in chunks:
         real = judges.look(judges.features, exam.reference(rows))
-        apart.add(real, fake, train)
-        obey = judged_by_classifiers if exam.known else judged_by_pixels
-        obey(shares, images, exam, rows, judges)
-        if judges.theta is not None:
-            found.append(finds(images, exam, rows, judges))
-    measures = shares.rows() | apart.rows(judges.name)
+        held = nearest(real, train)
+        seed = seed_for(exam.seed, "card", int(rows[0]))
+        for name, pictures in who.items():
+            shares, apart, found = columns[name]
+            images = pictures(rows, seed)
+            features = judges.look(judges.features, images)
+            apart.add(real, features, held, nearest(features, train))
+            slow = int(rows[0]) < SLOW  # whether the slower judges look, too
+            if exam.known:
+                by_classifiers(shares, images, features, exam, rows, judges, slow)
+            else:
+                by_pixels(shares, images, exam, rows)
+            if slow and judges.theta is not None:
+                found.append(finds(images, exam, rows, judges))
+            bar.update()
+    bar.close()
+    return {name: _rows(*columns[name], pictures, exam, judges) for name, pictures in who.items()}
+
+
+def _rows(shares, apart, found, pictures, exam, judges) -> dict[str, Measure]:
+    measures = shares.rows() | apart.rows()
     if found:
         measures["R-precision by θ"] = share(torch.cat(found))
     return measures | {"diversity, eight of a sentence": diversity(pictures, exam, judges)}
@@ -207,12 +260,18 @@ class Shares:
         return {row: (value, squares**0.5) for row, (value, squares) in measures.items()}
 
 
-def judged_by_classifiers(
-    shares: Shares, images: Tensor, exam: Exam, rows: Tensor, judges: Judges
+def by_classifiers(
+    shares: Shares,
+    images: Tensor,
+    features: Tensor,
+    exam: Exam,
+    rows: Tensor,
+    judges: Judges,
+    slow: bool,
 ) -> None:
     """Attributes one by one, jointly, by the second classifier, and for shuffled sentences."""
     asked = exam.asked[rows]
-    seen = judges.look(judges.classifier.read, images).long()
+    seen = judges.attributes(images, features)
     right, said = seen == asked, asked >= 0
     for i, name in enumerate(NAMES):
         if name in DETAILS:  # drawn when named, less drawn when not
@@ -226,7 +285,7 @@ def judged_by_classifiers(
     shares.add(ALL_THREE, three[whole])
     other = torch.tensor([exam.grammars[row] != "training" for row in rows.tolist()])
     shares.add(f"{ALL_THREE}, held-out grammar", three[whole & other])
-    if judges.second is not None:
+    if slow and judges.second is not None:
         again = judges.look(judges.second.read, images).long()
         shares.add(f"{ALL_THREE}, second opinion", (again == asked)[:, columns].all(1)[whole])
     judged = [i for i, name in enumerate(NAMES) if name not in DETAILS]
@@ -236,9 +295,7 @@ def judged_by_classifiers(
         (shuffled >= 0)[:, judged]], less=True)  # fmt: skip
 
 
-def judged_by_pixels(
-    shares: Shares, images: Tensor, exam: Exam, rows: Tensor, judges: Judges
-) -> None:
+def by_pixels(shares: Shares, images: Tensor, exam: Exam, rows: Tensor) -> None:
     """Photographs: whether the middle of the picture has the colour that the sentence names."""
     places = {ATTRIBUTES["petal_colour"].index(c): i for i, c in enumerate(COLOURS)}
     asked = exam.asked[rows][:, 0].tolist()
@@ -270,14 +327,16 @@ def diversity(pictures: Pictures, exam: Exam, judges: Judges) -> Measure:
     among the eight, less one, over what eight could show; 0 where z is ignored. On photographs:
     the mean distance of features within eight, over that between sentences.
     """
-    rows = torch.arange(len(exam))[:SENTENCES_OF_EIGHT].repeat_interleave(EIGHT)
+    sentences = min(SENTENCES_OF_EIGHT, max(8, len(exam) // 16))
+    rows = torch.arange(len(exam))[:sentences].repeat_interleave(EIGHT)
     images = pictures(rows, seed_for(exam.seed, "eights"))
+    features = judges.look(judges.features, images)
     if not exam.known:
-        features = judges.look(judges.features, images).unflatten(0, (-1, EIGHT))
+        features = features.unflatten(0, (-1, EIGHT))
         within = torch.stack([torch.pdist(own).mean() for own in features])
         ratios = within / torch.pdist(features[:, 0]).mean()  # over that between sentences
         return ratios.mean().item(), (ratios.std() / len(ratios) ** 0.5).item()
-    seen = judges.look(judges.classifier.read, images).view(-1, EIGHT, len(NAMES))
+    seen = judges.attributes(images, features).view(-1, EIGHT, len(NAMES))
     different = sum((seen == value).any(1).double() for value in range(7))  # [sentences, A]
     could = torch.tensor([min(EIGHT, len(ATTRIBUTES[name])) - 1.0 for name in NAMES])
     open_ = exam.asked[rows[::EIGHT]] < 0
@@ -300,7 +359,8 @@ class Apart:
         self.covered: tuple[float, float] | None = None
         self.count = 0
 
-    def add(self, real: Tensor, fake: Tensor, train: Tensor) -> None:
+    def add(self, real: Tensor, fake: Tensor, held: Tensor, near: Tensor) -> None:
+        """A chunk of features, and the distances to the nearest of training of both."""
         for r, f in zip(real.split(BLOCK), fake.split(BLOCK), strict=True):
             self.groups.append((Sums.of(r), Sums.of(f)))
             if len(r) == BLOCK or not self.kernel:
@@ -309,12 +369,12 @@ class Apart:
             pairs = zip(self.groups[::2], self.groups[1::2], strict=False)
             rest = self.groups[len(self.groups) // 2 * 2 :]
             self.groups = [(a + c, b + d) for (a, b), (c, d) in pairs] + rest
-        self.near.append(nearest(fake, train).float())
-        self.held.append(nearest(real, train).float())
+        self.near.append(near)
+        self.held.append(held)
         self.covered = self.covered or (precision_and_recall(real, fake) if len(real) > 3 else None)
         self.count = self.count or len(real)
 
-    def rows(self, name: str) -> dict[str, Measure]:
+    def rows(self) -> dict[str, Measure]:
         real, fake = (sum((g[i] for g in self.groups[1:]), self.groups[0][i]) for i in (0, 1))
         whole = frechet_of_moments(*real.moments(), *fake.moments())
         left = torch.tensor([

@@ -41,7 +41,7 @@ class Exam:
     encode: Encode
     seed: int = 0
     known: bool = True  # whether a classifier knows the truth: on Blooms
-    columns: dict[str, dict] = field(default_factory=dict, repr=False)  # measured once, see card.py
+    columns: dict = field(default_factory=dict, repr=False)  # of those beside, by who judged
 
     def __len__(self) -> int:
         return len(self.sentences)
