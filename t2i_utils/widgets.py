@@ -1,12 +1,13 @@
-"""Everything touched: a box to type a sentence into, a slider to move through pictures."""
+"""Everything touched: a box for a sentence, a slider through pictures, a blind test of people."""
 
 import html
+import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from t2i_utils.figures import img
+from t2i_utils.figures import Question, grid, img
 
 
 def _in_notebook() -> bool:
@@ -85,3 +86,86 @@ def slider(draw: Callable[[int], Figure], labels: Sequence[str], description: st
     choice.observe(on_move, names="value")
     on_move()
     display(ipywidgets.VBox([choice, result]))
+
+
+class Tally:
+    """How many questions of each kind were asked and answered rightly, chance and judge beside."""
+
+    def __init__(self, judge: Mapping[str, float] | None = None):
+        self.right: dict[str, int] = {}
+        self.asked: dict[str, int] = {}
+        self.chance: dict[str, float] = {}
+        self.judge = dict(judge or {})
+
+    def add(self, question: Question, choice: int) -> None:
+        kind, before = question.asks, self.asked.get(question.asks, 0)
+        self.chance[kind] = (self.chance.get(kind, 0) * before + 1 / len(question.choices)) / (
+            before + 1
+        )
+        self.asked[kind] = before + 1
+        self.right[kind] = self.right.get(kind, 0) + int(choice == question.answer)
+
+    def __str__(self) -> str:
+        lines = []
+        for kind, n in self.asked.items():
+            p = self.right[kind] / n
+            error = (p * (1 - p) / n) ** 0.5
+            line = f"{kind} {self.right[kind]} of {n} right ({p:.0%} ± {error:.0%}"
+            line += f"; by chance {self.chance[kind]:.0%}"
+            line += f"; the judge {self.judge[kind]:.0%})" if kind in self.judge else ")"
+            lines.append(line)
+        return "\n".join(lines) or "nothing asked yet"
+
+
+def blind_test(
+    questions: Sequence[Question], seconds: float = 60, judge: Mapping[str, float] | None = None
+) -> Tally:
+    """Questions one after another, a button a choice, until the time is over; returns the tally.
+
+    The clock starts at the button "start"; the answer given after `seconds` is the last. `judge`
+    says for each kind which share somebody else had right. Where ipywidgets (7.7 or newer) or a
+    notebook is missing, one line is printed, and the tally stays empty.
+    """
+    tally = Tally(judge)
+    if not _in_notebook():
+        print("The blind test needs a notebook with ipywidgets; the figures beside it do not.")
+        return tally
+    import ipywidgets
+    from IPython.display import display
+
+    shown = ipywidgets.HTML()
+    buttons, state = ipywidgets.VBox([]), {"next": 0, "from": 0.0}
+
+    def ask() -> None:
+        question = questions[state["next"]]
+        figure = grid(question.pictures, columns=len(question.pictures))
+        picture = img(figure, "the picture of the question" if len(question.pictures) == 1 else
+                      "the pictures of the question, side by side")  # fmt: skip
+        shown.value = f"{picture}<p><b>{html.escape(question.asks)}</b></p>"
+        row = []
+        for place, choice in enumerate(question.choices):
+            button = ipywidgets.Button(description=choice, layout={"width": "95%"})
+            button.on_click(lambda _, place=place: answer(place))
+            row.append(button)
+        buttons.children = row
+
+    def answer(place: int) -> None:
+        tally.add(questions[state["next"]], place)
+        state["next"] += 1
+        if state["next"] == len(questions) or time.monotonic() - state["from"] > seconds:
+            buttons.children = []
+            lines = html.escape(str(tally)).replace("\n", "<br>")
+            shown.value = f"<p><b>Your tally</b><br>{lines}</p>"
+        else:
+            ask()
+
+    def start(_: object) -> None:
+        state["from"] = time.monotonic()
+        ask()
+
+    first = ipywidgets.Button(description="start")
+    first.on_click(start)
+    buttons.children = [first]
+    shown.value = f"<p>{len(questions)} questions, {seconds:g} seconds.</p>"
+    display(ipywidgets.VBox([shown, buttons]))
+    return tally

@@ -13,7 +13,7 @@ from t2i_utils.data.captioned import to_bytes
 from t2i_utils.figures.page import DPI, STYLE, WIDTH, lines_high, wrapped
 
 
-def _pictures(images: Tensor | np.ndarray, what: str = "images") -> np.ndarray:
+def pixels_of(images: Tensor | np.ndarray, what: str = "images") -> np.ndarray:
     """uint8 [N, S, S, 3] for imshow. Raises ValueError on any other shape, type or range."""
     shape, dtype = tuple(images.shape), str(images.dtype)
     if len(shape) != 4 or shape[1] != 3 or 0 in shape:
@@ -31,7 +31,7 @@ def _pictures(images: Tensor | np.ndarray, what: str = "images") -> np.ndarray:
     return np.asarray(images).transpose(0, 2, 3, 1)
 
 
-class _Page:
+class Page:
     """A figure filled from the top, measured in inches, so that text never meets a picture."""
 
     def __init__(self, height: float, title: str | None):
@@ -66,7 +66,7 @@ def grid(
     images: float in [-1, 1] or uint8. Raises ValueError on another shape or range, on a number of
     captions that is not the number of images, and on fewer than one column.
     """
-    pictures = _pictures(images)
+    pictures = pixels_of(images)
     captions = [""] * len(pictures) if captions is None else captions
     if len(captions) != len(pictures):
         raise ValueError(f"captions are {len(captions)}; expected {len(pictures)}, one an image")
@@ -78,7 +78,7 @@ def grid(
     rows = [range(r, min(r + columns, len(pictures))) for r in range(0, len(pictures), columns)]
     below = [lines_high([captions[i] for i in row]) for row in rows]
     gaps = [0.18 if text else 0.06 for text in below]
-    page = _Page(len(rows) * (pitch - 0.06) + sum(below) + sum(gaps), title)
+    page = Page(len(rows) * (pitch - 0.06) + sum(below) + sum(gaps), title)
     for row, text, gap in zip(rows, below, gaps, strict=True):
         for column, i in enumerate(row):
             left = 0.08 + column * pitch
@@ -105,7 +105,7 @@ def compare(
         raise ValueError(
             f"found {len(rows)} rows and {len(sentences)} sentences; expected at least one of each"
         )
-    pictures = {name: _pictures(images, f"images of {name!r}") for name, images in rows.items()}
+    pictures = {name: pixels_of(images, f"images of {name!r}") for name, images in rows.items()}
     for name, row in pictures.items():
         if len(row) != len(sentences):
             raise ValueError(
@@ -116,7 +116,7 @@ def compare(
     sentences = [wrapped(sentence, pitch - 0.12) for sentence in sentences]
     names = [wrapped(name, margin - 0.35) for name in rows]  # bold runs wider
     above, height = lines_high(sentences) + 0.06, max(pitch, lines_high(names) + 0.06)
-    page = _Page(above + len(rows) * height, title)
+    page = Page(above + len(rows) * height, title)
     page.top += above
     for column, sentence in enumerate(sentences):
         page.text(margin + column * pitch, page.top - 0.06, sentence, va="bottom")

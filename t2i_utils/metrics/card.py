@@ -22,7 +22,7 @@ from t2i_utils.metrics.distances import (
     precision_and_recall,
 )
 from t2i_utils.metrics.exams import Draw, Encode, Exam, encoded
-from t2i_utils.metrics.matching import contradicts, finds_its_sentence
+from t2i_utils.metrics.matching import finds_its_sentence
 from t2i_utils.metrics.pixels import COLOURS, colour_of_centre
 
 CHUNK = 1024  # pictures at a time: memory does not grow with their number
@@ -204,18 +204,20 @@ def measure(
         real = judges.look(judges.features, exam.reference(rows))
         held = nearest(real, train)
         seed = seed_for(exam.seed, "card", int(rows[0]))
+        slow = int(rows[0]) < SLOW  # whether the slower judges look, too
+        match = slow and judges.theta is not None
+        phi = encoded(exam.encode, [exam.sentences[i] for i in rows.tolist()]) if match else None
         for name, pictures in who.items():
             shares, apart, found = columns[name]
             images = pictures(rows, seed)
             features = judges.look(judges.features, images)
             apart.add(real, features, held, nearest(features, train))
-            slow = int(rows[0]) < SLOW  # whether the slower judges look, too
             if exam.known:
                 by_classifiers(shares, images, features, exam, rows, judges, slow)
             else:
                 by_pixels(shares, images, exam, rows)
-            if slow and judges.theta is not None:
-                found.append(finds(images, exam, rows, judges))
+            if match:
+                found.append(finds(images, phi, exam, rows, judges))
             bar.update()
     bar.close()
     return {name: _rows(*columns[name], pictures, exam, judges) for name, pictures in who.items()}
@@ -225,7 +227,7 @@ def _rows(shares, apart, found, pictures, exam, judges) -> dict[str, Measure]:
     measures = shares.rows() | apart.rows()
     if found:
         measures["R-precision by θ"] = share(torch.cat(found))
-    return measures | {"diversity, eight of a sentence": diversity(pictures, exam, judges)}
+    return measures | {"diversity": diversity(pictures, exam, judges)}
 
 
 def share(held: Bool[Tensor, " n"]) -> Measure:
@@ -290,8 +292,8 @@ def by_classifiers(
         shares.add(f"{ALL_THREE}, second opinion", (again == asked)[:, columns].all(1)[whole])
     judged = [i for i, name in enumerate(NAMES) if name not in DETAILS]
     shuffled = asked.roll(1, 0)
-    shares.add("sensitivity, right − shuffled", right[:, judged][said[:, judged]])
-    shares.add("sensitivity, right − shuffled", (seen == shuffled)[:, judged][
+    shares.add("sensitivity", right[:, judged][said[:, judged]])
+    shares.add("sensitivity", (seen == shuffled)[:, judged][
         (shuffled >= 0)[:, judged]], less=True)  # fmt: skip
 
 
@@ -303,21 +305,19 @@ def by_pixels(shares: Shares, images: Tensor, exam: Exam, rows: Tensor) -> None:
     seen = torch.tensor([COLOURS.index(c) if c != "none" else -2 for c in colour_of_centre(images)])
     said = asked >= 0
     shares.add("colour of the middle", (seen == asked)[said])
-    row, mine, given = "sensitivity, right − shuffled", seen[said], asked[said]
+    row, mine, given = "sensitivity", seen[said], asked[said]
     shares.add(row, mine == given)
     shares.add(row, mine == given.roll(1), less=True)
 
 
-@torch.no_grad()
-def finds(images: Tensor, exam: Exam, rows: Tensor, judges: Judges) -> Bool[Tensor, " n"]:
-    """Which pictures θ matches with their own sentence, among 99 that contradict it."""
-    phi = encoded(exam.encode, [exam.sentences[row] for row in rows.tolist()])
-    theta = judges.look(judges.theta, images)
-    asked = exam.asked[rows]
-    rivals = contradicts(asked[:, None], asked[None])
-    among = min(99, int(rivals.sum(1).min()))
+def finds(
+    images: Tensor, phi: Float[Tensor, "n t"], exam: Exam, rows: Tensor, judges: Judges
+) -> Bool[Tensor, " n"]:
+    """Which pictures θ matches with their own sentence, against 99 rivals, or as many as are."""
+    rivals = exam.rivals(rows)
     generator = torch.Generator().manual_seed(seed_for(exam.seed, "rivals", int(rows[0])))
-    return finds_its_sentence(theta, phi, rivals, generator, among)
+    among = min(99, int(rivals.sum(1).min()))
+    return finds_its_sentence(judges.look(judges.theta, images), phi, rivals, generator, among)
 
 
 def diversity(pictures: Pictures, exam: Exam, judges: Judges) -> Measure:
@@ -392,7 +392,7 @@ class Apart:
             "KID": (kernel.mean().item(), spread / len(kernel) ** 0.5),
             "precision": (precision, error[0]),
             "recall": (recall, error[1]),
-            "copying, nearer than 1 % of real": share(torch.cat(self.near) < least),
+            "copying": share(torch.cat(self.near) < least),
         }
 
 

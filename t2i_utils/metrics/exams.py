@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from t2i_utils.data import blooms
@@ -14,6 +14,7 @@ from t2i_utils.data.blooms import ATTRIBUTES, CLASS_ATTRIBUTES, NAMES
 from t2i_utils.data.captioned import CaptionedImages, to_unit
 from t2i_utils.data.grammar import DETAILS, NAMED
 from t2i_utils.lesson import seed_for
+from t2i_utils.metrics.matching import contradicts
 
 # Sentences and a seed → pictures [n, 3, S, S] in [−1, 1]: all that is asked of a generator.
 Draw = Callable[[list[str], int], Float[Tensor, "n 3 s s"]]
@@ -40,11 +41,30 @@ class Exam:
     reference: Callable[[Int64[Tensor, " m"]], Tensor]
     encode: Encode
     seed: int = 0
-    known: bool = True  # whether a classifier knows the truth: on Blooms
+    classes: Int64[Tensor, " n"] | None = None  # of photographs, where no attributes are known
     columns: dict = field(default_factory=dict, repr=False)  # of those beside, by who judged
 
     def __len__(self) -> int:
         return len(self.sentences)
+
+    @property
+    def known(self) -> bool:
+        """Whether a classifier can tell what is true: on Blooms, not on photographs."""
+        return self.classes is None
+
+    def rivals(self, rows: Int64[Tensor, " m"]) -> Bool[Tensor, "m m"]:
+        """Which sentences may stand against which: those that contradict it, or of other classes.
+
+        Raises ValueError where a sentence has none.
+        """
+        if self.known:
+            rivals = contradicts(self.asked[rows][:, None], self.asked[rows][None])
+        else:
+            rivals = self.classes[rows][:, None] != self.classes[rows][None]
+        if not rivals.any(1).all():
+            lonely = self.sentences[rows[(~rivals.any(1)).nonzero()[0]]]
+            raise ValueError(f"no rival among {len(rows)} sentences for {lonely!r}")
+        return rivals
 
     def blind(self, rows: Int64[Tensor, " m"], seed: int) -> Tensor:
         """The floor: real flowers, each of another sentence drawn at random."""
@@ -219,4 +239,4 @@ def photographs_exam(
             f"memory ({data.origin}); seed {seed}")  # fmt: skip
     return Exam(face, sentences, asked, ["training"] * len(mine), middle(known),
                 nearest_sentence(data, known, encode, sentences), ceiling, reference, encode,
-                seed, known=False)  # fmt: skip
+                seed, data.classes[mine])  # fmt: skip

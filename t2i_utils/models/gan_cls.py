@@ -79,7 +79,8 @@ def generator_of_run(run_dir: str | Path) -> Generator:
     """
     kept = checkpoints.read(Path(run_dir) / "checkpoint.safetensors").networks["G_avg"]
     state = {k.removeprefix("module."): v for k, v in kept.items() if k.startswith("module.")}
-    maps = [v for k, v in state.items() if k.startswith("trunk.") and v.dim() == 4]
+    maps = {int(k.split(".")[1]): v for k, v in state.items() if k[:6] == "trunk." and v.dim() == 4}
+    maps = [maps[layer] for layer in sorted(maps)]
     text_dim, embed_dim = state["compress.0.weight"].shape
     image_size = 4 * 2 ** (len(maps) - 1)  # 1×1 → 4×4, then doubled by each
     generator = Generator(len(maps[0]) - text_dim, embed_dim, text_dim, len(maps[-1]), image_size)
