@@ -2,13 +2,24 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from scipy import linalg
 from torch import nn
+from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.inception import InceptionScore
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from t2i_utils.metrics import inception_score, kernel_distance, nearest, precision_and_recall
+from t2i_utils.metrics import (
+    frechet_distance,
+    frechet_of_moments,
+    inception_score,
+    kernel_distance,
+    moments,
+    nearest,
+    precision_and_recall,
+)
 
 # torchmetrics' words on memory, and on one split's spread
 QUIET = pytest.mark.filterwarnings("ignore:Metric:UserWarning", "ignore:std:UserWarning")
@@ -22,6 +33,106 @@ def as_they_are(d):
     net = nn.Identity()
     net.num_features = d
     return net
+
+
+# ---- Fréchet ----------------------------------------------------------------------------------
+
+
+def covariance(d, seed):
+    """Correlated, with a spread of its own along each of slanted directions."""
+    mix = normal(d, d, seed=seed).double()
+    return mix @ mix.T + 0.1 * torch.eye(d).double()
+
+
+@QUIET
+def test_frechet_distance_is_torchmetrics():
+    mix = normal(6, 6, seed=2)
+    real, fake = normal(900, 6) @ mix, normal(700, 6, 0.4, 1)
+    fid = FrechetInceptionDistance(feature=as_they_are(6))
+    fid.update(real, real=True)
+    fid.update(fake, real=False)
+    assert frechet_distance(real, fake) == pytest.approx(fid.compute().item(), rel=1e-3)
+    assert frechet_distance(fake, real) == pytest.approx(fid.compute().item(), rel=1e-3)
+
+
+def test_frechet_distance_in_one_dimension():
+    """(μ_r − μ_f)² + (σ_r − σ_f)²: all of it can be done in one's head."""
+    one = torch.ones(1).double()
+    found = frechet_of_moments(0 * one, 9 * one[None], 2 * one, 25 * one[None])
+    assert found == pytest.approx(2**2 + (3 - 5) ** 2)
+
+
+def test_frechet_distance_of_two_dimensions_in_closed_form():
+    """tr √M of a 2 × 2 matrix is √(tr M + 2 √det M): no root of a matrix is taken."""
+    zero = torch.zeros(2).double()
+    for seed in range(5):
+        A, B = covariance(2, seed), covariance(2, seed + 10)
+        assert (A @ B - B @ A).abs().max() > 0.1, "they do not commute"
+        root = ((A @ B).trace() + 2 * torch.linalg.det(A @ B).sqrt()).sqrt()
+        expected = 5 + (A.trace() + B.trace() - 2 * root).item()
+        apart = torch.tensor([1.0, -2.0]).double()
+        assert frechet_of_moments(zero, A, apart, B) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("d", [3, 20])
+def test_the_root_is_that_of_the_product(d):
+    """And no other that is mistaken for it: each of those gives another number."""
+    A, B, zero = covariance(d, 0), covariance(d, 1), torch.zeros(d).double()
+    found = frechet_of_moments(zero, A, zero, B)
+    A, B = A.numpy(), B.numpy()
+
+    def distance(root):
+        return A.trace() + B.trace() - 2 * np.trace(root).real
+
+    assert found == pytest.approx(distance(linalg.sqrtm(A @ B)), rel=1e-8)
+    values, directions = np.linalg.eigh(A @ B)  # which reads half of it, as if it were symmetric
+    wrong = {
+        "elementwise": np.sqrt(np.abs(A @ B)),
+        "as if symmetric": directions @ np.diag(np.sqrt(np.abs(values))) @ directions.T,
+        "product of roots": linalg.sqrtm(A) @ linalg.sqrtm(B),
+    }
+    for name, root in wrong.items():
+        assert abs(distance(root) / found - 1) > 0.02, name
+
+
+@pytest.mark.parametrize("n", [400, 800, 1600, 3200])
+def test_the_bias_of_frechet_distance_is_that_of_the_law(n):
+    """Two samples of N(0, 1) are apart by 2d/N in means and d(d + 1)/2N in covariances."""
+    d, draws = 6, 600
+    g = torch.Generator().manual_seed(n)
+    values = [
+        frechet_distance(torch.randn(n, d, generator=g), torch.randn(n, d, generator=g))
+        for _ in range(draws)
+    ]
+    law = 2 * d / n + d * (d + 1) / (2 * n)
+    assert sum(values) / draws == pytest.approx(law, rel=0.05)
+
+
+def test_fewer_pictures_than_dimensions_give_a_number():
+    """Σ_r and Σ_f are of rank 9 in 40: tr (Σ_r Σ_f)^½ is the sum of X_r X_fᵀ's singular values."""
+    real, fake = normal(10, 40), normal(12, 40, 0.3, 1)
+    X, Y = ((x - x.mean(0)).double() / (len(x) - 1) ** 0.5 for x in (real, fake))
+    apart = (real.double().mean(0) - fake.double().mean(0)).square().sum()
+    cross = torch.linalg.svdvals(X @ Y.T).sum()
+    expected = (apart + X.square().sum() + Y.square().sum() - 2 * cross).item()
+    assert frechet_distance(real, fake) == pytest.approx(expected, rel=1e-5)
+    assert frechet_distance(real, real) == pytest.approx(0, abs=1e-5)
+    constant = torch.ones(10, 40)  # no spread at all
+    alone = (real.double().mean(0) - 1).square().sum() + X.square().sum()
+    assert frechet_distance(real, constant) == pytest.approx(alone.item(), rel=1e-5)
+
+
+def test_moments_are_taken_in_double():
+    features = normal(500, 4) * 0.01 + 1000  # float32 has seven digits
+    mean, cov = moments(features)
+    expected = np.cov(features.double().numpy().T)
+    np.testing.assert_allclose(cov, expected, rtol=1e-9)
+    np.testing.assert_allclose(mean, features.double().numpy().mean(0), rtol=1e-12)
+    with pytest.raises(ValueError, match="1 features; expected 2 or more"):
+        moments(features[:1])
+
+
+# ---- KID --------------------------------------------------------------------------------------
 
 
 @QUIET
@@ -65,6 +176,9 @@ def test_its_error_is_that_of_the_mean_of_blocks():
     assert math.isnan(kernel_distance(real[:50], fake[:80])[1])
 
 
+# ---- Inception Score --------------------------------------------------------------------------
+
+
 @QUIET
 def test_inception_score_is_torchmetrics():
     logits = 3 * normal(500, 10)
@@ -81,6 +195,9 @@ def test_inception_score_at_its_ends():
     assert inception_score(torch.full((9, 5), 0.2)) == pytest.approx(1)
     with pytest.raises(ValueError, match="rows sum to 5 up to 5; expected 1"):
         inception_score(torch.ones(3, 5))
+
+
+# ---- precision, recall, copies ----------------------------------------------------------------
 
 
 def test_precision_and_recall_tell_a_loss_of_variety_from_a_loss_of_quality():

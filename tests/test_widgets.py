@@ -133,3 +133,85 @@ def test_the_slider_shows_the_picture_of_its_place_and_draws_each_once(moved):
 def test_without_a_notebook_the_slider_says_so(capsys):
     widgets.slider(lambda place: pytest.fail("drawn"), ["0"])
     assert "needs a notebook" in capsys.readouterr().out
+
+
+# ---- the blind test -----------------------------------------------------------------------------
+
+
+def question(answer=1, asks="which sentence?", pictures=1):
+    choices = ["a red flower", "a blue flower", "a <white> flower", "a flower"]
+    return figures.Question(torch.zeros(pictures, 3, 8, 8), choices, answer, asks)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = types.SimpleNamespace(seconds=100.0)
+    monkeypatch.setattr(widgets.time, "monotonic", lambda: now.seconds)
+    return now
+
+
+@pytest.fixture
+def blind(monkeypatch, clock):
+    """Opens a blind test; gives its tally, what it shows and its buttons."""
+
+    def open_test(questions, **options):
+        displayed = []
+        monkeypatch.setattr(widgets, "_in_notebook", lambda: True)
+        monkeypatch.setattr("IPython.display.display", displayed.append)
+        tally = widgets.blind_test(questions, **options)
+        shown, buttons = displayed[0].children
+        return tally, shown, buttons
+
+    return open_test
+
+
+def test_right_answers_are_counted_by_kind(blind):
+    tally, shown, buttons = blind([question(1), question(2), question(0, "which is real?")])
+    assert [b.description for b in buttons.children] == ["start"] and "<img" not in shown.value
+    buttons.children[0].click()
+    for choice in (1, 1, 0):
+        assert "<img" in shown.value and len(buttons.children) == 4
+        buttons.children[choice].click()
+    assert tally.right == {"which sentence?": 1, "which is real?": 1}
+    assert tally.asked == {"which sentence?": 2, "which is real?": 1}
+    assert not buttons.children and "1 of 2 right (50%" in shown.value
+
+
+def test_what_is_shown_does_not_tell(blind):
+    seen = []
+    for answer in range(4):
+        _, shown, buttons = blind([question(answer)])
+        buttons.children[0].click()
+        seen.append((shown.value, *(b.description for b in buttons.children)))
+    assert len(set(seen)) == 1
+
+
+def test_the_answer_after_the_time_is_the_last(blind, clock):
+    tally, shown, buttons = blind([question()] * 9, seconds=60)
+    clock.seconds = 500  # reading the page before the start costs nothing
+    buttons.children[0].click()
+    clock.seconds += 60
+    buttons.children[1].click()
+    clock.seconds += 1
+    buttons.children[1].click()
+    assert tally.asked == {"which sentence?": 2} and not buttons.children
+    assert "Your tally" in shown.value
+
+
+def test_chance_and_the_judge_stand_beside(blind):
+    tally, shown, buttons = blind([question()], judge={"which sentence?": 0.83})
+    assert str(tally) == "nothing asked yet"
+    buttons.children[0].click()
+    buttons.children[0].click()
+    assert "0 of 1 right (0% ± 0%; by chance 25%; the judge 83%)" in str(tally)
+
+
+def test_without_a_notebook_the_blind_test_says_so(monkeypatch, capsys):
+    monkeypatch.setattr(widgets, "_in_notebook", lambda: False)
+    assert widgets.blind_test([question()]).asked == {}
+    assert "needs a notebook" in capsys.readouterr().out
+
+
+def test_a_question_has_its_answer_among_its_choices():
+    with pytest.raises(ValueError, match="the answer is 4; expected 0 to 3"):
+        question(4)

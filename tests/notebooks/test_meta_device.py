@@ -29,6 +29,7 @@ EXERCISE = {"exercise", "solution", "check"}
 LOOPS = {
     "01_minimax_game": {"judge", "maximise", "play", "schedule"},
     "04_text_encoder": {"train"},
+    "05_measuring": {"climbed"},
 }
 ON_THE_CPU = {"01_minimax_game"}
 
@@ -182,6 +183,20 @@ def test_notebook_04_trains_where_no_tensor_is(monkeypatch):
         assert losses.is_meta and losses.shape == (8,)
     assert all(p.grad is not None and p.grad.is_meta for net in nets for p in net.parameters())
     assert waits == 2 * [*4 * ["item"], "cpu"]
+
+
+def test_notebook_05_climbs_where_no_tensor_is(monkeypatch):
+    """It waits for the device once for each sixty-four pictures, at the end."""
+    notebook, waits = NOTEBOOKS["05_measuring"], []
+    space = executed(notebook, "05", monkeypatch, until=lambda made: "climbed" in made)
+    space["course"] = dataclasses.replace(space["course"], device=torch.device("meta"))
+    space["theta_of"].to("meta")
+    monkeypatch.setattr(space["exams"], "encoded", lambda *_: torch.randn(70, 256))
+    noting_waits(monkeypatch, "cpu", waits), noting_waits(monkeypatch, "item", waits)
+    with OneDevice():
+        pictures = space["climbed"]([""] * 70, 0)
+    assert pictures.is_meta and pictures.shape == (70, 3, 64, 64)
+    assert waits == ["cpu", "cpu"]
 
 
 # --- what is to be noticed, once each ------------------------------------------------------------
