@@ -20,6 +20,7 @@ from t2i_utils.metrics import (
     nearest,
     precision_and_recall,
 )
+from t2i_utils.metrics.card import CHUNK, Apart, Sums
 
 # torchmetrics' words on memory, and on one split's spread
 QUIET = pytest.mark.filterwarnings("ignore:Metric:UserWarning", "ignore:std:UserWarning")
@@ -224,3 +225,62 @@ def test_too_few_features_are_named():
     for function, least in ((kernel_distance, 2), (precision_and_recall, 4)):
         with pytest.raises(ValueError, match=f"1 real and 9 fake pictures; expected {least} or"):
             function(normal(1), normal(9))
+
+
+# ---- all of them from sums, a chunk at a time -------------------------------------------------
+
+
+def apart(real, fake, known, chunk=CHUNK):
+    """What the report card does with features: a chunk after the other, and then its rows."""
+    sums = Apart()
+    for r, f in zip(real.split(chunk), fake.split(chunk), strict=True):
+        sums.add(r, f, nearest(r, known), nearest(f, known))
+    return sums
+
+
+def test_sums_have_the_moments_of_all_and_give_back_what_was_added():
+    x, y = normal(30, 5), normal(50, 5, 2.0, 1)
+    both = Sums.of(x) + Sums.of(y)
+    for found, of in ((both, torch.cat([x, y])), (both - Sums.of(x), y)):
+        for ours, expected in zip(found.moments(), moments(of), strict=True):
+            torch.testing.assert_close(ours, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("n", [100, 700, 2048, 70 * 256 + 40])
+def test_chunks_give_what_all_at_once_does(n):
+    """Of so many as the last that sums are joined: there is never room for more than 64."""
+    real, fake, known = normal(n, 4), 1.3 * normal(n, 4, 0.2, 1), normal(50, 4, seed=2)
+    sums = apart(real, fake, known)
+    sizes = [own.n for pair in sums.groups for own in pair]
+    assert len(sizes) <= 128 and sum(sizes) == 2 * n and max(sizes) <= 512
+    rows = sums.rows()
+    assert rows["Fréchet distance"][0] == pytest.approx(frechet_distance(real, fake), rel=1e-6)
+    kid = kernel_distance(real, fake, block=256)
+    assert rows["KID"] == pytest.approx(kid, rel=1e-6, nan_ok=True)
+    covered = precision_and_recall(real[:CHUNK], fake[:CHUNK])
+    assert (rows["precision"][0], rows["recall"][0]) == covered
+    error = (covered[0] * (1 - covered[0]) / min(n, CHUNK)) ** 0.5
+    assert rows["precision"][1] == pytest.approx(error)
+    least = nearest(real, known).quantile(0.01)
+    share = (nearest(fake, known) < least).float().mean().item()
+    assert rows["copying"] == pytest.approx((share, (share * (1 - share) / n) ** 0.5))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_copies_are_counted(share):
+    """Beside them only what lies nearer than the nearest hundredth of real ones, by chance."""
+    known, real, fake = normal(800), normal(500, seed=1), normal(500, seed=2)
+    copies = round(500 * share)
+    fake = torch.cat([known[:copies], fake[copies:]])
+    found, _ = apart(real, fake, known).rows()["copying"]
+    assert share <= found <= share + 0.03 * (1 - share)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.5])
+def test_the_jackknife_is_the_spread_over_independent_draws(shift):
+    found = []
+    for i in range(40):
+        real, fake = normal(2048, 4, seed=2 * i), 1.2 * normal(2048, 4, shift, 2 * i + 1)
+        found.append(apart(real, fake, real[:9]).rows()["Fréchet distance"])
+    values, errors = torch.tensor(found).T
+    assert 0.5 < errors.mean() / values.std() < 2

@@ -285,8 +285,8 @@ def photographs():
     """
     images = np.full((80, 3, 10, 10), 255, dtype=np.uint8)
     images[:, :, 1:-1, 1:-1] = np.arange(80, dtype=np.uint8)[:, None, None, None]
-    captions = [[f"a {COLOURS[i // 2 % 4]} flower numbered {i} {word}" for word in ("once", "again")]
-                for i in range(80)]  # fmt: skip
+    about = [f"a {COLOURS[i // 2 % 4]} flower numbered {i}" for i in range(80)]
+    captions = [[f"{sentence} once", f"{sentence} again"] for sentence in about]
     return CaptionedImages(
         "photos", images, captions, torch.arange(80) // 2 % 4, list(COLOURS),
         {"train": torch.arange(0, 80, 2), "test": torch.arange(1, 80, 2)}, crop=8, flip=True,

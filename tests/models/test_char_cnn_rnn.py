@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from t2i_utils.checkpoints import CheckpointError, read_card, save_weights
-from t2i_utils.data.blooms import load_blooms
+from t2i_utils.data.blooms import draw_attributes, draw_style, load_blooms, render, write_sentences
+from t2i_utils.data.captioned import to_unit
 from t2i_utils.data.grammar import training_words
 from t2i_utils.models.char_cnn_rnn import (
     ALPHABET,
@@ -22,10 +23,13 @@ from t2i_utils.models.char_cnn_rnn import (
     NOTHING,
     CharCNNRNN,
     PictureEncoder,
+    load_picture_encoder,
     load_text_encoder,
     one_hot,
+    save_picture_encoder,
     save_text_encoder,
     spread_out,
+    theta_file,
     to_characters,
     warn_of_new_words,
 )
@@ -363,6 +367,44 @@ def test_a_missing_file_and_weights_of_something_else_are_named(tmp_path):
     save_weights(tmp_path / "other.safetensors", nn.Linear(2, 2), {"widths": "{}"})
     with pytest.raises(CheckpointError, match=r"other\.safetensors.*no widths and words"):
         load_text_encoder(str(tmp_path / "other.safetensors"))
+
+
+def test_theta_comes_back_from_beside_its_text_encoder(tmp_path):
+    encoder, path = small_picture_encoder(side=32), tmp_path / "mine.safetensors"
+    encoder.metric.weight.data.normal_()
+    assert theta_file(path) == theta_file(str(path)) == tmp_path / "mine.theta.safetensors"
+    save_picture_encoder(theta_file(path), encoder, {"trained_on": "two pictures"})
+    loaded = load_picture_encoder(str(path))
+    images = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(loaded(images), encoder(images)) and loaded.side == 32
+    assert not loaded.training and not any(p.requires_grad for p in loaded.parameters())
+    assert read_card(theta_file(path))["trained_on"] == "two pictures"
+
+
+def test_a_missing_theta_and_weights_of_something_else_are_named(tmp_path):
+    path = tmp_path / "mine.safetensors"
+    save_text_encoder(path, small_encoder(), CAPTIONS, {})
+    with pytest.raises(FileNotFoundError, match=r"mine\.theta\.safetensors"):
+        load_picture_encoder(str(path))
+    save_weights(theta_file(path), nn.Linear(2, 2), {"about": "no widths"})
+    with pytest.raises(CheckpointError, match=r"mine\.theta\.safetensors.*no widths in its card"):
+        load_picture_encoder(str(path))
+    card = {"widths": '{"embed_dim": 6, "width": 2, "side": 32}'}  # those of another network
+    save_weights(theta_file(path), nn.Linear(2, 2), card)
+    with pytest.raises(CheckpointError, match=r"mine\.theta\.safetensors"):
+        load_picture_encoder(str(path))
+
+
+def test_the_shipped_theta_and_phi_are_of_one_training():
+    """A picture fits its own sentence better than the next picture's, mostly; at 64 pixels too."""
+    phi, theta = load_text_encoder(), load_picture_encoder()
+    assert not theta.training and not any(p.requires_grad for p in theta.parameters())
+    g = torch.Generator().manual_seed(987_654_321)
+    flowers, _ = draw_attributes(40, g)
+    images = to_unit(render(flowers, draw_style(40, g), 64))
+    sentences = [max(own, key=len) for own in write_sentences(flowers, 1)[0]]
+    fits = theta(images) @ phi.encode(sentences).T
+    assert (fits.argmax(1) == torch.arange(40)).float().mean() > 0.8  # one in forty by chance
 
 
 def test_a_name_without_sentence_transformers_says_what_is_expected(monkeypatch):

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from t2i_utils.models.gan_cls import Discriminator, Generator
+from t2i_utils.models.char_cnn_rnn import load_text_encoder
+from t2i_utils.models.gan_cls import Discriminator, Generator, load_generator
 
 SMALL = dict(embed_dim=6, text_dim=5, width=4)
 
@@ -74,3 +75,29 @@ def test_a_sample_does_not_depend_on_its_batch():
     torch.testing.assert_close(G(z[:1], embedding[:1])[0], G(z, embedding)[0])
     G.train()  # as it must with batch norm's own statistics
     assert (G(z[:1], embedding[:1])[0] - G(z, embedding)[0]).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("name", ["gan_cls_blooms", "gan_cls_early_blooms"])
+def test_the_shipped_generators_draw_what_is_red_redder_than_what_is_blue(name):
+    G = load_generator(f"{name}.safetensors")
+    assert not G.training and not any(p.requires_grad for p in G.parameters())
+    sentences = ["a flower with red petals and a yellow centre",
+                 "a flower with blue petals and a yellow centre"]  # fmt: skip
+    phi = load_text_encoder().encode(sentences).repeat_interleave(16, 0)
+    z = torch.randn(16, G.z_dim, generator=torch.Generator().manual_seed(0)).repeat(2, 1)
+    images = G(z, phi)
+    assert images.shape == (32, 3, 64, 64)
+    red, blue = (own[:, 0] - own[:, 2] for own in images[..., 16:48, 16:48].split(16))
+    assert red.mean() > blue.mean() + 0.3
+
+
+def test_the_shipped_generators_are_two():
+    late, early = (load_generator(*name) for name in ((), ("gan_cls_early_blooms.safetensors",)))
+    named = load_generator("gan_cls_blooms.safetensors")
+    for a, b, c in zip(late.parameters(), named.parameters(), early.parameters(), strict=True):
+        assert torch.equal(a, b) and a.shape == c.shape and not torch.equal(a, c)
+
+
+def test_a_missing_generator_is_named():
+    with pytest.raises(FileNotFoundError, match=r"no_such\.safetensors"):
+        load_generator("no_such.safetensors")
