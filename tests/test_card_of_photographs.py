@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from t2i_utils.data.blooms import NAMES, PETAL_RGB
+from t2i_utils.data.captioned import to_bytes
 from t2i_utils.metrics import Exam, report_card
 from t2i_utils.metrics import card as cards
 
@@ -23,10 +24,10 @@ def make_exam(colours):
     asked = torch.full((n, len(NAMES)), -1)
     asked[:, 0] = colours
     real = torch.rand(n, 3, 9, 9, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    return Exam("photographs", list(map(str, colours.tolist())), asked, ["training"] * n, real,
-                torch.arange(n), lambda rows, seed: real[rows], lambda rows: real[rows],
-                lambda sentences: torch.zeros(len(sentences), 2), classes=torch.arange(n) % 6,
-                )  # fmt: skip
+    return Exam("photographs", list(map(str, colours.tolist())), asked, ["training"] * n,
+                to_bytes(real), torch.arange(n), lambda rows, seed: real[rows],
+                lambda rows: real[rows], lambda sentences: torch.zeros(len(sentences), 2),
+                classes=torch.arange(n) % 6)  # fmt: skip
 
 
 def plain(colours):
@@ -58,9 +59,13 @@ def test_rows_are_those_of_the_colour_that_is_named():
 
 def test_the_colour_is_that_of_the_middle():
     """Red within blue is red."""
-    images = plain(torch.full((48,), 5)).clone()
-    images[..., 3:6, 3:6] = plain(torch.zeros(48, dtype=torch.int64))[..., :3, :3]
-    card = report_card(lambda *_: images, make_exam(torch.zeros(48).long()), JUDGES)
+
+    def draw(sentences, seed):
+        images = plain(torch.full((len(sentences),), 5)).clone()
+        images[..., 3:6, 3:6] = always_red(sentences, seed)[..., :3, :3]
+        return images
+
+    card = report_card(draw, make_exam(torch.zeros(48).long()), JUDGES)
     assert card.columns["generator"]["colour of the middle"] == (1, 0)
 
 

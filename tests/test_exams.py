@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import importlib.util
 import zlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -42,15 +43,15 @@ def exam(data):
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """The flowers that `render` was given, in its order."""
-    flowers, render = [], blooms.render
+    """The flowers and the styles that `render` was given, in its order."""
+    kept, render = SimpleNamespace(flowers=[], styles=[]), blooms.render
 
     def keep(attributes, style, size):
-        flowers.append(attributes)
+        kept.flowers.append(attributes), kept.styles.append(style)
         return render(attributes, style, size)
 
     monkeypatch.setattr(blooms, "render", keep)
-    return flowers
+    return kept
 
 
 def everything(exam):
@@ -110,6 +111,8 @@ def test_the_seed_alone_decides(data):
     assert torch.equal(first.ceiling(rows, 5), again.ceiling(rows, 5))
     assert torch.equal(first.reference(rows), again.reference(rows))
     assert not set(first.sentences) & set(other.sentences)
+    assert (first.asked == other.asked)[:, THREE].all(1).sum() < 6, "of other flowers, too"
+    assert not np.array_equal(first.memory, other.memory)
     assert not torch.equal(first.reference(rows), other.reference(rows))
 
 
@@ -159,7 +162,7 @@ def test_the_ceiling_obeys_and_leaves_open_what_the_sentence_does(exam, drawn):
     rows = torch.arange(NUMBER).repeat(20)
     images = exam.ceiling(rows, 1)
     assert images.shape == (len(rows), 3, SIDE, SIDE) and images.aminmax()[0] >= -1
-    asked, shown = exam.asked[rows], drawn[0]
+    asked, shown = exam.asked[rows], drawn.flowers[0]
     assert torch.equal(shown[asked >= 0], asked[asked >= 0])
     for i, name in enumerate(NAMES):
         open_ = asked[:, i] < 0
@@ -177,7 +180,8 @@ def test_the_ceiling_has_other_flowers_for_another_seed(exam, drawn):
     rows = everything(exam)
     first, again, other = (exam.ceiling(rows, seed) for seed in (1, 1, 2))
     assert torch.equal(first, again)
-    assert not torch.equal(drawn[0], drawn[2])
+    assert not torch.equal(drawn.flowers[0], drawn.flowers[2])
+    assert (drawn.styles[0] != drawn.styles[2]).all()
     eight = exam.ceiling(torch.zeros(8, dtype=torch.int64), 1)
     assert len(eight.flatten(1).unique(dim=0)) == 8, "nor are those of one sentence the same"
 
@@ -214,17 +218,15 @@ def test_the_reference_is_of_withheld_flowers_and_knows_no_sentence(data, exam, 
     other = blooms_exam(data, encode, 16, held_out=1.0)
     rows = torch.arange(200)
     assert torch.equal(exam.reference(rows), other.reference(rows)), "other sentences, same flowers"
-    assert classes_of(drawn[0]) == set(blooms.unseen_classes())
+    assert classes_of(drawn.flowers[0]) == set(blooms.unseen_classes())
     for name in DETAILS:
-        share = drawn[0][:, NAMES.index(name)].float().mean()
+        share = drawn.flowers[0][:, NAMES.index(name)].float().mean()
         assert abs(share - 0.5) < 3.5 * (0.25 / 200) ** 0.5, "half have it: nothing was named"
 
 
 def test_each_chunk_has_a_reference_of_its_own(exam, drawn):
     exam.reference(torch.arange(0, 32)), exam.reference(torch.arange(32, 64))
-    assert not torch.equal(*drawn)
-    one, other = (exam.reference(torch.arange(k, k + 32)) for k in (0, 32))
-    assert (one - other).abs().flatten(1).amax(1).min() > 0
+    assert not torch.equal(*drawn.flowers) and (drawn.styles[0] != drawn.styles[1]).all()
 
 
 def test_withheld_flowers_are_drawn_evenly_and_as_many_as_asked_for():
@@ -253,8 +255,8 @@ def test_the_blind_draw_for_other_sentences_all_of_them_alike(exam):
 def test_blind_pictures_are_real_flowers(exam, drawn):
     images = exam.blind(everything(exam), 0)
     assert images.shape == (NUMBER, 3, SIDE, SIDE)
-    assert classes_of(drawn[0]) <= set(blooms.unseen_classes())
-    right = (drawn[0] == exam.asked)[:, THREE].all(1).float().mean()
+    assert classes_of(drawn.flowers[0]) <= set(blooms.unseen_classes())
+    right = (drawn.flowers[0] == exam.asked)[:, THREE].all(1).float().mean()
     assert right < 0.2, "one in twenty by chance"
 
 

@@ -1,10 +1,13 @@
 """GAN-CLS: both players read the sentence, at every size."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
+from t2i_utils import checkpoints
 from t2i_utils.models.char_cnn_rnn import load_text_encoder
-from t2i_utils.models.gan_cls import Discriminator, Generator, load_generator
+from t2i_utils.models.gan_cls import Discriminator, Generator, generator_of_run, load_generator
 
 SMALL = dict(embed_dim=6, text_dim=5, width=4)
 
@@ -101,3 +104,22 @@ def test_the_shipped_generators_are_two():
 def test_a_missing_generator_is_named():
     with pytest.raises(FileNotFoundError, match=r"no_such\.safetensors"):
         load_generator("no_such.safetensors")
+
+
+@pytest.mark.parametrize(
+    "widths", [(3, 6, 5, 4, 16), (7, 4, 2, 3, 64)], ids=lambda widths: f"side {widths[-1]}"
+)
+def test_the_averaged_generator_of_a_run_has_its_widths(widths, tmp_path, monkeypatch):
+    torch.manual_seed(0)
+    G = Generator(*widths)
+    averaged = torch.optim.swa_utils.AveragedModel(G, use_buffers=True)
+    G(torch.randn(8, widths[0]), torch.randn(8, widths[1]))
+    averaged.update_parameters(G)
+    kept = SimpleNamespace(networks={"G_avg": averaged.state_dict()})
+    monkeypatch.setattr(checkpoints, "read", {tmp_path / "checkpoint.safetensors": kept}.get)
+    loaded = generator_of_run(str(tmp_path))
+    assert not loaded.training and not any(p.requires_grad for p in loaded.parameters())
+    z, embedding = torch.randn(2, widths[0]), torch.randn(2, widths[1])
+    images = loaded(z, embedding)
+    assert images.shape[-1] == widths[-1] and loaded.z_dim == widths[0]
+    assert torch.equal(images, averaged.module.eval()(z, embedding))
