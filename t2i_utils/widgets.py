@@ -118,7 +118,9 @@ class Tally:
 
 
 def blind_test(
-    questions: Sequence[Question], seconds: float | int = 60, judge: Mapping[str, float] | None = None
+    questions: Sequence[Question],
+    seconds: float | int = 60,
+    judge: Mapping[str, float] | None = None,
 ) -> Tally:
     """Questions one after another, a button a choice, until the time is over; returns the tally.
 

@@ -319,9 +319,9 @@ def each_its_own(sentences, seed):
 
 def test_chunks_change_no_row_that_pictures_alone_decide(exam, monkeypatch):
     """Least of all the distance: it is that of all features at once."""
-    whole = report_card(each_its_own, replace(exam, columns={}), looks(False))
+    whole = report_card(each_its_own, replace(exam), looks(False))
     monkeypatch.setattr(cards, "CHUNK", 100)
-    parts = report_card(each_its_own, replace(exam, columns={}), looks(False))
+    parts = report_card(each_its_own, replace(exam), looks(False))
     rows = ["petal_count", "all three", "rim, named − not", "copying", "Fréchet distance"]
     for row in rows:
         assert value(parts, "generator", row) == pytest.approx(value(whole, "generator", row)), row
@@ -333,7 +333,7 @@ def test_chunks_change_no_row_that_pictures_alone_decide(exam, monkeypatch):
 def test_the_slower_judges_see_the_first_pictures_and_the_face_says_so(exam, monkeypatch):
     monkeypatch.setattr(cards, "CHUNK", 100)
     monkeypatch.setattr(cards, "SLOW", 100)
-    card = report_card(perfect, replace(exam, columns={}), looks())
+    card = report_card(perfect, replace(exam), looks())
     first = (exam.asked[:100, 0] == 0).float().mean()
     assert value(card, "generator", "all three, second opinion") == pytest.approx(first)
     assert "saw the first 100" in card.face
@@ -342,7 +342,7 @@ def test_the_slower_judges_see_the_first_pictures_and_the_face_says_so(exam, mon
 def test_those_beside_are_measured_once_an_exam_and_network(exam):
     asked = []
     ceiling = exam.ceiling
-    exam = replace(exam, columns={},
+    exam = replace(exam,
                    ceiling=lambda rows, seed: asked.append(1) or ceiling(rows, seed))  # fmt: skip
     one, other = looks(False), looks(False, name="another network")
     first = report_card(perfect, exam, one)
@@ -407,12 +407,13 @@ def test_a_generator_is_asked_in_evaluation_mode_with_z_of_the_seed():
 
         def forward(self, z, embedding):
             assert not self.training
-            return (z.sum(1) + embedding.sum(1))[:, None, None, None].expand(-1, 3, 4, 4)
+            return (z.sum(1) + embedding @ places)[:, None, None, None].expand(-1, 3, 4, 4)
 
-    G, sentences = G().train(), [says(row) for row in torch.arange(70 * A).view(70, A) % 2]
+    G, sentences = G().train(), [says(row) for row in torch.arange(70 * A).view(70, A) // 7 % 2]
+    places = torch.arange(len(encode(sentences)[0])).float()
     images = drawer(G, encode)(sentences, 3)
     assert G.training
-    expected = torch.randn(70, 5, generator=drawing(3)).sum(1) + encode(sentences).sum(1)
+    expected = torch.randn(70, 5, generator=drawing(3)).sum(1) + encode(sentences) @ places
     torch.testing.assert_close(images[:, 0, 0, 0], expected)
     assert torch.equal(images, drawer(G, encode, chunk=7)(sentences, 3))
     assert not torch.equal(images, drawer(G, encode)(sentences, 4))

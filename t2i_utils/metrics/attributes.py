@@ -134,7 +134,7 @@ def _load(kind: type[AttributeReader], name: str) -> AttributeReader:
 
 
 def confusions(
-    classifier: AttributeClassifier,
+    classifier: AttributeReader,
     images: Float[Tensor, "b 3 s s"],
     attributes: Int64[Tensor, "b a"],
 ) -> dict[str, Int64[Tensor, "v v"]]:
@@ -148,7 +148,7 @@ def confusions(
 
 
 def attribute_accuracy(
-    classifier: AttributeClassifier,
+    classifier: AttributeReader,
     images: Float[Tensor, "b 3 s s"],
     named: Int64[Tensor, "b a"],
 ) -> dict[str, float]:
@@ -173,7 +173,7 @@ def attribute_accuracy(
 
 
 def jointly_right(
-    classifier: AttributeClassifier,
+    classifier: AttributeReader,
     images: Float[Tensor, "b 3 s s"],
     named: Int64[Tensor, "b a"],
     names: Sequence[str] = CLASS_ATTRIBUTES,

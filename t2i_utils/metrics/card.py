@@ -151,8 +151,8 @@ def report_card(draw: Draw | Mapping[str, Draw], exam: Exam, judges: Judges) -> 
     beside = {name: columns[name] for name in BESIDE if name in columns}
     beside = exam.columns.setdefault(judges, beside)
     face = (f"{exam.face}; Fréchet distance and KID by {judges.name}, {len(exam):,} pictures "
-            f"against {len(exam):,} other real ones; θ and the second classifier saw the first "
-            f"{min(SLOW, len(exam)):,}")  # fmt: skip
+            f"against {len(exam):,} other real ones; precision and recall, what θ and what the "
+            f"second classifier say, of the first {min(SLOW, len(exam)):,}")  # fmt: skip
     return Card(face, {name: columns[name] for name in draws} | beside)
 
 
@@ -161,7 +161,7 @@ def _asked(draw: Draw, name: str, exam: Exam) -> Pictures:
 
     def pictures(rows: Tensor, seed: int) -> Tensor:
         images = draw([exam.sentences[row] for row in rows.tolist()], seed)
-        if images.shape[:2] != (len(rows), 3):
+        if images.dim() != 4 or images.shape != (len(rows), 3, *2 * images.shape[-1:]):
             raise ValueError(f"{name}: pictures of shape {tuple(images.shape)} for {len(rows)} "
                              f"sentences; expected ({len(rows)}, 3, side, side)")  # fmt: skip
         low, high = images.aminmax()
@@ -377,23 +377,32 @@ class Apart:
     def rows(self) -> dict[str, Measure]:
         real, fake = (sum((g[i] for g in self.groups[1:]), self.groups[0][i]) for i in (0, 1))
         whole = frechet_of_moments(*real.moments(), *fake.moments())
-        left = torch.tensor([
-            frechet_of_moments(*(real - r).moments(), *(fake - f).moments())
-            for r, f in self.groups
-        ]) if len(self.groups) > 1 else torch.tensor([nan])  # fmt: skip
-        n, kernel = len(left), torch.stack(self.kernel)
+        kernel = torch.stack(self.kernel)
         spread = kernel.std().item() if len(kernel) > 1 else nan
-        jackknife = ((n - 1) / n * (left - left.mean()).square().sum()).sqrt().item()
         least = torch.cat(self.held).quantile(0.01)
         precision, recall = self.covered or (nan, nan)
         error = [(p * (1 - p) / self.count) ** 0.5 for p in (precision, recall)]
         return {
-            "Fréchet distance": (whole, jackknife),
+            "Fréchet distance": (whole, self._jackknife(real, fake, whole)),
             "KID": (kernel.mean().item(), spread / len(kernel) ** 0.5),
             "precision": (precision, error[0]),
             "recall": (recall, error[1]),
             "copying": share(torch.cat(self.near) < least),
         }
+
+
+    def _jackknife(self, real: "Sums", fake: "Sums", whole: float) -> float:
+        """Standard error from leaving out one group at a time, of unequal sizes (Busing 1999)."""
+        if len(self.groups) < 2:
+            return nan
+        left = torch.tensor([
+            frechet_of_moments(*(real - r).moments(), *(fake - f).moments())
+            for r, f in self.groups
+        ])  # fmt: skip
+        h = torch.tensor([fake.n / f.n for _, f in self.groups])
+        pseudo = h * whole - (h - 1) * left  # what the group by itself adds, its bias taken off
+        middle = (pseudo / h).sum()
+        return ((pseudo - middle).square() / (h - 1)).mean().sqrt().item()
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ class Exam:
     encode: Encode
     seed: int = 0
     classes: Int64[Tensor, " n"] | None = None  # of photographs, where no attributes are known
-    columns: dict = field(default_factory=dict, repr=False)  # of those beside, by who judged
+    columns: dict = field(default_factory=dict, init=False, repr=False)  # beside, by who judged
 
     def __len__(self) -> int:
         return len(self.sentences)
@@ -69,7 +69,8 @@ class Exam:
     def blind(self, rows: Int64[Tensor, " m"], seed: int) -> Tensor:
         """The floor: real flowers, each of another sentence drawn at random."""
         generator = torch.Generator().manual_seed(seed_for(seed, "blind"))
-        return self.ceiling(torch.randint(len(self), rows.shape, generator=generator), seed)
+        further = torch.randint(1, len(self), rows.shape, generator=generator)
+        return self.ceiling((rows + further) % len(self), seed)
 
     def parroted(self, rows: Int64[Tensor, " m"], seed: int) -> Tensor:
         """The picture of the training sentence whose φ points most nearly the same way."""

@@ -239,7 +239,10 @@ def load_picture_encoder(name: str = "shipped") -> PictureEncoder:
     if "widths" not in card:
         raise CheckpointError(f"{path}: found no widths in its card, expected those of a picture "
                               "encoder, as notebook 04 keeps one")  # fmt: skip
-    encoder = PictureEncoder(**json.loads(card["widths"]))
+    try:
+        encoder = PictureEncoder(**json.loads(card["widths"]))
+    except TypeError as error:  # another network's widths
+        raise CheckpointError(f"{path}: expected a picture encoder ({error})") from error
     load_weights(path, encoder)
     return encoder.eval().requires_grad_(False)
 
