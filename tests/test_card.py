@@ -336,7 +336,7 @@ def test_the_slower_judges_see_the_first_pictures_and_the_face_says_so(exam, mon
     card = report_card(perfect, replace(exam), looks())
     first = (exam.asked[:100, 0] == 0).float().mean()
     assert value(card, "generator", "all three, second opinion") == pytest.approx(first)
-    assert "saw the first 100" in card.face
+    assert "of the first 100" in card.face
 
 
 def test_those_beside_are_measured_once_an_exam_and_network(exam):
