@@ -20,7 +20,7 @@ from t2i_utils.metrics import (
     nearest,
     precision_and_recall,
 )
-from t2i_utils.metrics.card import CHUNK, Apart, Sums
+from t2i_utils.metrics.card import CHUNK, GROUPS, Apart, Sums
 
 # torchmetrics' words on memory, and on one split's spread
 QUIET = pytest.mark.filterwarnings("ignore:Metric:UserWarning", "ignore:std:UserWarning")
@@ -248,11 +248,11 @@ def test_sums_have_the_moments_of_all_and_give_back_what_was_added():
 
 @pytest.mark.parametrize("n", [100, 700, 2048, 132 * 256 + 40])
 def test_chunks_give_what_all_at_once_does(n):
-    """The last is of so many that an odd number of sums is joined; there are never more than 64."""
+    """Of the last the sums are joined, an odd number of them; there are never more than GROUPS."""
     real, fake, known = normal(n, 4), 1.3 * normal(n, 4, 0.2, 1), normal(50, 4, seed=2)
     sums = apart(real, fake, known)
     sizes = [own.n for pair in sums.groups for own in pair]
-    assert len(sizes) <= 2 * 64 and sum(sizes) == 2 * n
+    assert len(sizes) <= 2 * GROUPS and sum(sizes) == 2 * n
     rows = sums.rows()
     assert rows["Fréchet distance"][0] == pytest.approx(frechet_distance(real, fake), rel=1e-6)
     kid = kernel_distance(real, fake, block=256)

@@ -28,6 +28,7 @@ from t2i_utils.metrics.pixels import COLOURS, colour_of_centre
 CHUNK = 1024  # pictures at a time: memory does not grow with their number
 SLOW = CHUNK  # pictures that θ and the second classifier look at
 BLOCK = 256  # of a KID, and of a jackknife
+GROUPS = 16  # of the jackknife, at most
 EIGHT = 8  # pictures of one sentence, for diversity
 SENTENCES_OF_EIGHT = 64
 CHANNELS_LAST = torch.channels_last  # faster for convolutions, on a CPU too
@@ -365,7 +366,7 @@ class Apart:
             self.groups.append((Sums.of(r), Sums.of(f)))
             if len(r) == BLOCK or not self.kernel:
                 self.kernel.append(kernel_mmd(r, f))
-        if len(self.groups) > 64:  # join neighbours: memory stays as it is
+        if len(self.groups) > GROUPS:  # join neighbours: memory stays as it is
             pairs = zip(self.groups[::2], self.groups[1::2], strict=False)
             rest = self.groups[len(self.groups) // 2 * 2 :]
             self.groups = [(a + c, b + d) for (a, b), (c, d) in pairs] + rest

@@ -16,6 +16,7 @@ from t2i_utils.data.grammar import DETAILS, NAMED
 from t2i_utils.lesson import seed_for
 from t2i_utils.metrics.matching import contradicts
 
+PART = 4096  # flowers whose sentences are written at a time
 # Sentences and a seed → pictures [n, 3, S, S] in [−1, 1]: all that is asked of a generator.
 Draw = Callable[[list[str], int], Float[Tensor, "n 3 s s"]]
 Encode = Callable[[list[str]], Float[Tensor, "n t"]]
@@ -159,18 +160,19 @@ def _whole_sentences(
     number: int, grammar: str, generator: torch.Generator, seed: int
 ) -> tuple[list[str], Int64[Tensor, "n a"]]:
     """Sentences that name all of `CLASS_ATTRIBUTES`, one a withheld flower, and what they name."""
-    flowers = withheld_flowers(number + number // 8 + 8, generator)
-    written, named = blooms.write_sentences(flowers, seed_for(seed, "exam", grammar), grammar)
     columns = [NAMES.index(name) for name in CLASS_ATTRIBUTES]
-    whole = (named[:, :, columns] >= 0).all(2)  # [n, 10]
-    rows = whole.any(1).nonzero().flatten()[:number]
-    first = whole[rows].int().argmax(1)
-    if len(rows) < number:  # about one flower in sixty has none among its ten
-        more, what = _whole_sentences(number - len(rows), grammar, generator, seed + 1)
-        own = [written[r][k] for r, k in zip(rows.tolist(), first.tolist(), strict=True)]
-        return own + more, torch.cat([named[rows, first], what])
-    return [written[r][k] for r, k in zip(rows.tolist(), first.tolist(), strict=True)], named[
-        rows, first]  # fmt: skip
+    sentences, asked = [], []
+    while len(sentences) < number:  # in parts: of a flower ten sentences are written, one is kept
+        part = min(number - len(sentences), PART)
+        flowers = withheld_flowers(part + part // 8 + 8, generator)
+        part_seed = seed_for(seed + len(asked), "exam", grammar)
+        written, named = blooms.write_sentences(flowers, part_seed, grammar)
+        whole = (named[:, :, columns] >= 0).all(2)  # [n, 10]
+        rows = whole.any(1).nonzero().flatten()[:part]  # one flower in sixty has none among ten
+        first = whole[rows].int().argmax(1)
+        sentences += [written[r][k] for r, k in zip(rows.tolist(), first.tolist(), strict=True)]
+        asked.append(named[rows, first])
+    return sentences, torch.cat(asked)
 
 
 def nearest_sentence(
@@ -186,8 +188,11 @@ def nearest_sentence(
             owner.setdefault(sentence, place)
     own = torch.tensor(list(owner.values()))
     there = F.normalize(encoded(encode, list(owner)), dim=1)
-    here = F.normalize(encoded(encode, sentences), dim=1)
-    return own[torch.cat([(part @ there.T).argmax(1) for part in here.split(512)])]
+    parts = []
+    for start in range(0, len(sentences), 512):
+        here = F.normalize(encoded(encode, sentences[start : start + 512]), dim=1)
+        parts.append((here @ there.T).argmax(1))
+    return own[torch.cat(parts)]
 
 
 @torch.no_grad()
