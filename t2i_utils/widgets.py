@@ -8,6 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from matplotlib.figure import Figure
 
 from t2i_utils.figures import Question, grid, img
+from t2i_utils.figures.pictures import pixels_of
+
+# A button of ipywidgets has one line and cuts the rest off; a sentence needs two.
+WRAPPED = """<style>.jupyter-button.t2i-choice {
+    white-space: normal; height: auto; line-height: 1.4; padding: 4px 10px; text-align: left;
+}</style>"""
 
 
 def _in_notebook() -> bool:
@@ -126,8 +132,13 @@ def blind_test(
 
     The clock starts at the button "start"; the answer given after `seconds` is the last. `judge`
     says for each kind which share somebody else had right. Where ipywidgets (7.7 or newer) or a
-    notebook is missing, one line is printed, and the tally stays empty.
+    notebook is missing, one line is printed, and the tally stays empty. Raises ValueError where
+    there is no question, and for pictures that cannot be shown.
     """
+    if not questions:
+        raise ValueError("found no questions; expected one or more")
+    for question in questions:  # an error at the press of a button would be seen by nobody
+        pixels_of(question.pictures, f"pictures of {question.asks!r}")
     tally = Tally(judge)
     if not _in_notebook():
         print("The blind test needs a notebook with ipywidgets; the figures beside it do not.")
@@ -143,15 +154,19 @@ def blind_test(
         figure = grid(question.pictures, columns=len(question.pictures))
         picture = img(figure, "the picture of the question" if len(question.pictures) == 1 else
                       "the pictures of the question, side by side")  # fmt: skip
-        shown.value = f"{picture}<p><b>{html.escape(question.asks)}</b></p>"
+        shown.value = f"{WRAPPED}{picture}<p><b>{html.escape(question.asks)}</b></p>"
         row = []
         for place, choice in enumerate(question.choices):
-            button = ipywidgets.Button(description=choice, layout={"width": "95%"})
-            button.on_click(lambda _, place=place: answer(place))
+            wide = {"width": "95%", "height": "auto"}
+            button = ipywidgets.Button(description=choice, tooltip=choice, layout=wide)
+            button.add_class("t2i-choice")
+            button.on_click(lambda _, asked=state["next"], place=place: answer(asked, place))
             row.append(button)
         buttons.children = row
 
-    def answer(place: int) -> None:
+    def answer(asked: int, place: int) -> None:
+        if asked != state["next"]:  # a second click: its question is gone, the next one unseen
+            return
         tally.add(questions[state["next"]], place)
         state["next"] += 1
         if state["next"] == len(questions) or time.monotonic() - state["from"] > seconds:

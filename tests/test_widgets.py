@@ -1,4 +1,4 @@
-"""The sentence box: pressed as a reader would press it, in a notebook that is only pretended."""
+"""Everything touched, pressed as a reader would press it, in a notebook that is only pretended."""
 
 import base64
 import builtins
@@ -198,12 +198,71 @@ def test_the_answer_after_the_time_is_the_last(blind, clock):
     assert "Your tally" in shown.value
 
 
+def test_a_second_click_does_not_answer_the_next_question(blind):
+    tally, _, buttons = blind([question(1), question(1)])
+    buttons.children[0].click()
+    first = buttons.children[0]
+    for _ in range(3):
+        first.click()
+    assert tally.asked == {"which sentence?": 1}
+    buttons.children[1].click()
+    assert tally.right == {"which sentence?": 1} and tally.asked == {"which sentence?": 2}
+
+
+@pytest.mark.parametrize("questions", [2, 9])
+def test_nothing_is_counted_once_it_is_over(questions, blind, clock):
+    tally, shown, buttons = blind([question(1)] * questions, seconds=60)
+    buttons.children[0].click()
+    buttons.children[1].click()
+    clock.seconds += 61
+    last = buttons.children[1]
+    last.click()
+    ended = shown.value
+    assert "2 of 2 right" in ended
+    last.click()
+    assert tally.asked == tally.right == {"which sentence?": 2} and shown.value == ended
+
+
+def test_a_long_sentence_is_whole_on_its_button(blind):
+    choices = [f"{i} " + "a sentence of many words " * 6 for i in range(4)]
+    _, shown, buttons = blind([figures.Question(torch.zeros(1, 3, 8, 8), choices, 0, "which?")])
+    buttons.children[0].click()
+    for button, choice in zip(buttons.children, choices, strict=True):
+        assert button.description == button.tooltip == choice and button.layout.height == "auto"
+        (name,) = button._dom_classes
+        style = re.search(rf"<style>\.jupyter-button\.{name} {{(.*?)}}", shown.value, re.DOTALL)
+        assert "white-space: normal" in style[1]
+
+
+@pytest.mark.parametrize("kernel", [True, False])
+def test_what_cannot_be_asked_is_named_before_the_start(kernel, monkeypatch):
+    monkeypatch.setattr(widgets, "_in_notebook", lambda: kernel)
+    with pytest.raises(ValueError, match="found no questions"):
+        widgets.blind_test([])
+    bright = figures.Question(torch.full((1, 3, 8, 8), 255.0), ["a", "b"], 0, "which?")
+    with pytest.raises(ValueError, match="pictures of 'which[?]' are from 255"):
+        widgets.blind_test([question(), bright])
+
+
 def test_chance_and_the_judge_stand_beside(blind):
     tally, shown, buttons = blind([question()], judge={"which sentence?": 0.83})
     assert str(tally) == "nothing asked yet"
     buttons.children[0].click()
     buttons.children[0].click()
     assert "0 of 1 right (0% ± 0%; by chance 25%; the judge 83%)" in str(tally)
+    assert str(tally) in shown.value
+
+
+def test_a_tally_says_its_shares_with_their_errors_and_chance_a_kind():
+    tally = widgets.Tally({"which is real?": 0.5})
+    pair = figures.Question(torch.zeros(2, 3, 8, 8), ["left", "right"], 0, "which is real?")
+    for choice in (0, 0, 0, 1):
+        tally.add(pair, choice)
+        tally.add(question(1), choice)
+    assert str(tally).split("\n") == [
+        "which is real? 3 of 4 right (75% ± 22%; by chance 50%; the judge 50%)",
+        "which sentence? 1 of 4 right (25% ± 22%; by chance 25%)",
+    ]
 
 
 def test_without_a_notebook_the_blind_test_says_so(monkeypatch, capsys):

@@ -38,11 +38,13 @@ def blind_test(questions: Sequence[Question]) -> Figure:
     """
     if not questions:
         raise ValueError("found no questions; expected one or more")
-    side, texts = 1.3, []
-    left = 0.3 + max(len(question.pictures) for question in questions) * (side + 0.06)
+    most, texts = max(len(question.pictures) for question in questions), []
+    side = min(1.3, WIDTH / 2 / most - 0.06)  # half of the page is for the words
+    left = 0.3 + most * (side + 0.06)
     for question in questions:
         choices = [f"{i}. {choice}" for i, choice in enumerate(question.choices, start=1)]
-        texts.append([wrapped(line, WIDTH - left - 0.4) for line in (question.asks, *choices)])
+        asks = wrapped(question.asks, 0.8 * (WIDTH - left))  # bold runs wider
+        texts.append([asks, *(wrapped(line, WIDTH - left - 0.4) for line in choices)])
     heights = [max(side, lines_high(["\n".join(text)])) + 0.2 for text in texts]
     page = Page(sum(heights), None)
     for question, text, height in zip(questions, texts, heights, strict=True):
