@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import safe_open
@@ -27,6 +27,7 @@ FORMAT = "t2i_utils checkpoint 2"
 PARTS = "t2i_utils parts 2"
 NETWORKS = ("G", "D", "G_avg")
 OPTIMISERS = ("opt_G", "opt_D")
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class CheckpointError(RuntimeError):
@@ -256,6 +257,23 @@ def load_weights(path: str | Path, module: nn.Module) -> dict[str, str]:
     _check_finite(path, "weights", tensors)
     module.load_state_dict(tensors)
     return card
+
+
+def load_network(path: str | Path, kind: type[Network]) -> Network:
+    """A `kind` of the widths in a file's card, with its weights: on the CPU, frozen, in eval mode.
+
+    Raises FileNotFoundError, and CheckpointError where the file does not hold such a network.
+    """
+    card, name = read_card(path), kind.__name__
+    if "widths" not in card:
+        raise CheckpointError(f"{path}: found no widths in its card, expected those of a {name}")
+    try:
+        network = kind(**json.loads(card["widths"]))
+    except TypeError as error:
+        found = card["widths"]
+        raise CheckpointError(f"{path}: found widths {found}, expected a {name}'s") from error
+    load_weights(path, network)
+    return network.eval().requires_grad_(False)
 
 
 def read_card(path: str | Path) -> dict[str, str]:

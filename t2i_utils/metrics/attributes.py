@@ -1,6 +1,5 @@
 """What a picture of Blooms shows: the shipped classifiers, and what their answers add up to."""
 
-import json
 from collections.abc import Sequence
 
 import torch
@@ -8,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from t2i_utils.checkpoints import load_weights, read_card
+from t2i_utils.checkpoints import load_network
 from t2i_utils.data.blooms import ATTRIBUTES, CLASS_ATTRIBUTES, NAMES
 from t2i_utils.lesson import pretrained
 from t2i_utils.models.dcgan import doublings
@@ -118,19 +117,12 @@ def load_attribute_classifier(side: int = 64) -> AttributeClassifier:
 
     Raises FileNotFoundError where there is none of that side.
     """
-    return _load(AttributeClassifier, f"attribute_classifier_{side}.safetensors")
+    return load_network(pretrained(f"attribute_classifier_{side}.safetensors"), AttributeClassifier)
 
 
 def load_second_classifier() -> SecondClassifier:
     """The shipped second opinion; on the CPU, frozen, in evaluation mode."""
-    return _load(SecondClassifier, "second_classifier_64.safetensors")
-
-
-def _load(kind: type[AttributeReader], name: str) -> AttributeReader:
-    path = pretrained(name)
-    classifier = kind(**json.loads(read_card(path)["widths"]))
-    load_weights(path, classifier)
-    return classifier.eval().requires_grad_(False)
+    return load_network(pretrained("second_classifier_64.safetensors"), SecondClassifier)
 
 
 def confusions(

@@ -87,7 +87,7 @@ def judges(
     return Judges(classifier, second, theta, features.to(device), features.name, device)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Card:
     """Rows of measures, a column each for generator, blind floor, parrot and ceiling; its face."""
 
@@ -113,6 +113,8 @@ class Card:
             for row, cells in {"": list(self.columns), **table}.items()
         ]
         return "\n".join([*lines, "", self.face])
+
+    __repr__ = __str__
 
     def _repr_html_(self) -> str:
         head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in self.columns)
@@ -152,8 +154,8 @@ def report_card(draw: Draw | Mapping[str, Draw], exam: Exam, judges: Judges) -> 
     beside = {name: columns[name] for name in BESIDE if name in columns}
     beside = exam.columns.setdefault(judges, beside)
     face = (f"{exam.face}; Fréchet distance and KID by {judges.name}, {len(exam):,} pictures "
-            f"against {len(exam):,} other real ones; precision and recall, what θ and what the "
-            f"second classifier say, of the first {min(SLOW, len(exam)):,}")  # fmt: skip
+            f"against {len(exam):,} other real ones; precision, recall, R-precision and the "
+            f"second opinion are of the first {min(SLOW, len(exam)):,}")  # fmt: skip
     return Card(face, {name: columns[name] for name in draws} | beside)
 
 
@@ -390,7 +392,6 @@ class Apart:
             "recall": (recall, error[1]),
             "copying": share(torch.cat(self.near) < least),
         }
-
 
     def _jackknife(self, real: "Sums", fake: "Sums", whole: float) -> float:
         """Standard error from leaving out one group at a time, of unequal sizes (Busing 1999)."""

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from t2i_utils.data import blooms
-from t2i_utils.data.blooms import ATTRIBUTES, CLASS_ATTRIBUTES, NAMES
+from t2i_utils.data.blooms import CLASS_ATTRIBUTES, NAMES
 from t2i_utils.data.captioned import CaptionedImages, to_unit
 from t2i_utils.data.grammar import DETAILS, NAMED
 from t2i_utils.lesson import seed_for
@@ -89,9 +89,7 @@ def flowers_true_of(
     free, _ = blooms.draw_attributes(len(asked), generator)
     for name in DETAILS:  # P(there | not named), by Bayes
         there = (1 - NAMED[name]) / (2 - NAMED[name])
-        if list(ATTRIBUTES[name]) == ["no", "yes"]:
-            column = torch.rand(len(asked), generator=generator) < there
-            free[:, NAMES.index(name)] = column.long()
+        free[:, NAMES.index(name)] = (torch.rand(len(asked), generator=generator) < there).long()
     return torch.where(asked >= 0, asked, free)
 
 

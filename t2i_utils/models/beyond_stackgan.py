@@ -4,14 +4,12 @@ Notebook 13 takes the recipe apart: conditional batch norm in G, a projection di
 any normalisation, and the losses that go with them.
 """
 
-import json
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from t2i_utils.checkpoints import load_weights, read_card
+from t2i_utils.checkpoints import load_network
 from t2i_utils.lesson import pretrained
 from t2i_utils.models.dcgan import doublings
 
@@ -142,7 +140,4 @@ def load_generator(name: str = "generator_blooms.safetensors") -> Generator:
 
     Raises FileNotFoundError where the file is missing.
     """
-    path = pretrained(name)
-    generator = Generator(**json.loads(read_card(path)["widths"]))
-    load_weights(path, generator)
-    return generator.eval().requires_grad_(False)
+    return load_network(pretrained(name), Generator)

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from t2i_utils.checkpoints import CheckpointError, load_weights, read_card, save_weights
+from t2i_utils.checkpoints import CheckpointError, load_network, read_card, save_weights
 from t2i_utils.data.grammar import words_of
 from t2i_utils.lesson import pretrained
 from t2i_utils.models.dcgan import discriminator_trunk
@@ -188,10 +188,9 @@ def load_text_encoder(name: str = "shipped") -> CharCNNRNN | SentenceEncoder:
         if not {"widths", "words"} <= card.keys():
             raise CheckpointError(f"{path}: found no widths and words in its card, expected those "
                                   "of a text encoder, as notebook 04 keeps one")  # fmt: skip
-        encoder = CharCNNRNN(**json.loads(card["widths"]))
-        load_weights(path, encoder)
+        encoder = load_network(path, CharCNNRNN)
         encoder.words = frozenset(json.loads(card["words"]))
-        return encoder.eval().requires_grad_(False)
+        return encoder
     try:
         return SentenceEncoder(name)
     except ModuleNotFoundError as error:
@@ -235,16 +234,7 @@ def load_picture_encoder(name: str = "shipped") -> PictureEncoder:
     """
     shipped = name == "shipped"
     path = pretrained("picture_encoder_blooms.safetensors") if shipped else theta_file(name)
-    card = read_card(path)
-    if "widths" not in card:
-        raise CheckpointError(f"{path}: found no widths in its card, expected those of a picture "
-                              "encoder, as notebook 04 keeps one")  # fmt: skip
-    try:
-        encoder = PictureEncoder(**json.loads(card["widths"]))
-    except TypeError as error:  # another network's widths
-        raise CheckpointError(f"{path}: expected a picture encoder ({error})") from error
-    load_weights(path, encoder)
-    return encoder.eval().requires_grad_(False)
+    return load_network(path, PictureEncoder)
 
 
 def warn_of_new_words(

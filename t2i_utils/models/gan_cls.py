@@ -1,6 +1,5 @@
 """GAN-CLS: a DCGAN whose two players both read the sentence (Reed et al. 2016, section 4)."""
 
-import json
 from pathlib import Path
 
 import torch
@@ -8,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from t2i_utils import checkpoints
-from t2i_utils.checkpoints import load_weights, read_card
+from t2i_utils.checkpoints import load_network
 from t2i_utils.lesson import pretrained
 from t2i_utils.models.dcgan import discriminator_trunk, generator_trunk, init_weights
 
@@ -65,10 +64,7 @@ def load_generator(name: str = "gan_cls_blooms.safetensors") -> Generator:
     "gan_cls_early_blooms.safetensors" is the same after a tenth of the steps. Raises
     FileNotFoundError where the file is missing.
     """
-    path = pretrained(name)
-    generator = Generator(**json.loads(read_card(path)["widths"]))
-    load_weights(path, generator)
-    return generator.eval().requires_grad_(False)
+    return load_network(pretrained(name), Generator)
 
 
 def generator_of_run(run_dir: str | Path) -> Generator:
