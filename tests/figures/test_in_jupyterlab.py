@@ -133,3 +133,36 @@ def test_pictures_of_a_run_are_shown_with_their_words(page, server, executed):
     # the sentence box, pressed, shows a picture with the sentence in its alt text
     page.get_by_role("button", name="draw").click()
     page.wait_for_selector(".widget-html img[alt^='what the model draws for: ']")
+
+
+BLIND_TEST = '''
+import torch
+from t2i_utils.figures import Question
+from t2i_utils.widgets import blind_test
+words = "there is a flower with a double row of petals, five spiky orange petals and dark stamens "
+pictures = torch.zeros(2, 3, 64, 64)
+questions = [Question(pictures[:1], [words * 2 + str(i) for i in range(4)], 2, "which sentence?"),
+             Question(pictures, ["left", "right"], 0, "which is real?")]
+tally = blind_test(questions, judge={"which sentence?": 0.5})
+'''
+CUT_OFF = """() => [...document.querySelectorAll('.t2i-choice')]
+    .filter(b => b.scrollWidth > b.clientWidth || b.scrollHeight > b.clientHeight).length"""
+
+
+def test_the_blind_test_is_pressed(page, server):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(BLIND_TEST)])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    opened(page, server, notebook, "blind_test.ipynb")
+    page.set_default_timeout(60_000)
+    page.wait_for_function("jupyterapp.shell.currentWidget.sessionContext.isReady")
+    page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells').then(() => true)")
+    page.get_by_role("button", name="start", exact=True).click()
+    page.wait_for_function("document.querySelectorAll('.t2i-choice').length === 4")
+    assert page.evaluate(CUT_OFF) == 0, "a long sentence is cut off"
+    page.locator(".t2i-choice").nth(2).click()
+    page.wait_for_function("document.querySelectorAll('.t2i-choice').length === 2")
+    page.get_by_role("button", name="right", exact=True).click()
+    page.wait_for_selector("text=Your tally")
+    said = page.locator(".widget-html", has_text="Your tally").inner_text()
+    assert "which sentence? 1 of 1 right (100% ± 0%; by chance 25%; the judge 50%)" in said
+    assert "which is real? 0 of 1 right (0% ± 0%; by chance 50%)" in said
