@@ -120,7 +120,7 @@ class Card:
         head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in self.columns)
         lines = "".join(
             f'<tr><th scope="row" style="text-align: left">{html.escape(row)}</th>'
-            + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+            + "".join(f"<td>{c.replace(' ± ', '<br>± ')}</td>" for c in cells) + "</tr>"
             for row, cells in self._cells().items()
         )  # fmt: skip
         return (f'<table style="font-size: 80%"><caption>{html.escape(self.face)}</caption>'
