@@ -27,8 +27,9 @@ from t2i_utils.metrics.pixels import COLOURS, colour_of_centre
 
 CHUNK = 1024  # pictures at a time: memory does not grow with their number
 SLOW = CHUNK  # pictures that θ and the second classifier look at
-BLOCK = 256  # of a KID, and of a jackknife
-GROUPS = 16  # of the jackknife, at most
+BLOCK = 256  # pictures of a KID
+GROUPS = 16  # of the jackknife, at most; half as many at least
+PARTS = 8  # of precision and recall, for their error
 EIGHT = 8  # pictures of one sentence, for diversity
 SENTENCES_OF_EIGHT = 64
 CHANNELS_LAST = torch.channels_last  # faster for convolutions, on a CPU too
@@ -139,7 +140,8 @@ def report_card(draw: Draw | Mapping[str, Draw], exam: Exam, judges: Judges) -> 
 
     A generator is anything that answers sentences and a seed with pictures in [−1, 1]. Floor,
     parrot and ceiling are measured once an exam and network. Values carry their standard error
-    over the sentences drawn: binomial, over blocks (KID) or by the jackknife (Fréchet).
+    over the sentences drawn: binomial, over blocks (KID), over parts (precision, recall) or by the
+    jackknife (Fréchet; too large by a half where the distance is hardly more than its bias).
     Raises ValueError where a generator's pictures are not one a sentence or of another range, and
     for one that is named blind, parrot or ceiling.
     """
@@ -199,7 +201,7 @@ def measure(
     who: Mapping[str, Pictures], exam: Exam, judges: Judges
 ) -> dict[str, dict[str, Measure]]:
     """A column of rows for each who answers, in chunks of sentences: memory stays as it is."""
-    columns = {name: (Shares(), Apart(), []) for name in who}
+    columns = {name: (Shares(), Apart(max(2, min(BLOCK, len(exam) // GROUPS))), []) for name in who}
     train = judges.look(judges.features, to_unit(exam.memory))
     chunks = torch.arange(len(exam)).split(CHUNK)
     bar = tqdm(total=len(chunks) * len(who), desc="report card", unit="look")
@@ -354,28 +356,28 @@ def diversity(pictures: Pictures, exam: Exam, judges: Judges) -> Measure:
 class Apart:
     """Distances and copying, from sums: Fréchet (jackknife), KID (blocks), nearest, covered."""
 
-    def __init__(self):
+    def __init__(self, size: int = BLOCK):
+        self.size = size  # of a group, before groups are joined
         self.groups: list[tuple] = []
         self.kernel: list[Tensor] = []
         self.near: list[Tensor] = []
         self.held: list[Tensor] = []
-        self.covered: tuple[float, float] | None = None
-        self.count = 0
+        self.covered: dict[str, Measure] = {}
 
     def add(self, real: Tensor, fake: Tensor, held: Tensor, near: Tensor) -> None:
         """A chunk of features, and the distances to the nearest of training of both."""
         for r, f in zip(real.split(BLOCK), fake.split(BLOCK), strict=True):
-            self.groups.append((Sums.of(r), Sums.of(f)))
             if len(r) == BLOCK or not self.kernel:
                 self.kernel.append(kernel_mmd(r, f))
-        if len(self.groups) > GROUPS:  # join neighbours: memory stays as it is
+        parts = zip(real.split(self.size), fake.split(self.size), strict=True)
+        self.groups += [(Sums.of(r), Sums.of(f)) for r, f in parts]
+        while len(self.groups) > GROUPS:  # join neighbours: memory stays as it is
             pairs = zip(self.groups[::2], self.groups[1::2], strict=False)
             rest = self.groups[len(self.groups) // 2 * 2 :]
             self.groups = [(a + c, b + d) for (a, b), (c, d) in pairs] + rest
         self.near.append(near)
         self.held.append(held)
-        self.covered = self.covered or (precision_and_recall(real, fake) if len(real) > 3 else None)
-        self.count = self.count or len(real)
+        self.covered = self.covered or _covered(real, fake)
 
     def rows(self) -> dict[str, Measure]:
         real, fake = (sum((g[i] for g in self.groups[1:]), self.groups[0][i]) for i in (0, 1))
@@ -383,13 +385,10 @@ class Apart:
         kernel = torch.stack(self.kernel)
         spread = kernel.std().item() if len(kernel) > 1 else nan
         least = torch.cat(self.held).quantile(0.01)
-        precision, recall = self.covered or (nan, nan)
-        error = [(p * (1 - p) / self.count) ** 0.5 for p in (precision, recall)]
         return {
             "Fréchet distance": (whole, self._jackknife(real, fake, whole)),
             "KID": (kernel.mean().item(), spread / len(kernel) ** 0.5),
-            "precision": (precision, error[0]),
-            "recall": (recall, error[1]),
+            **self.covered,
             "copying": share(torch.cat(self.near) < least),
         }
 
@@ -405,6 +404,17 @@ class Apart:
         pseudo = h * whole - (h - 1) * left  # what the group by itself adds, its bias taken off
         middle = (pseudo / h).sum()
         return ((pseudo - middle).square() / (h - 1)).mean().sqrt().item()
+
+
+def _covered(real: Tensor, fake: Tensor) -> dict[str, Measure]:
+    """Precision and recall; their error from parts, for both sets and their radii are a draw."""
+    if len(real) <= 3:
+        return dict.fromkeys(("precision", "recall"), (nan, nan))
+    parts = zip(real.chunk(PARTS), fake.chunk(PARTS), strict=True)
+    each = torch.tensor([precision_and_recall(r, f) for r, f in parts if len(r) > 3])
+    error = each.std(0) / len(each) ** 0.5 if len(each) > 1 else torch.full((2,), nan)
+    whole = precision_and_recall(real, fake)
+    return dict(zip(("precision", "recall"), zip(whole, error.tolist(), strict=True), strict=True))
 
 
 @dataclass(frozen=True)
