@@ -29,6 +29,7 @@ CHUNK = 1024  # pictures at a time: memory does not grow with their number
 SLOW = CHUNK  # pictures that θ and the second classifier look at
 BLOCK = 256  # pictures of a KID
 GROUPS = 16  # of the jackknife, at most; half as many at least
+LEAST = 8  # pictures of a group
 PARTS = 8  # of precision and recall, for their error
 EIGHT = 8  # pictures of one sentence, for diversity
 SENTENCES_OF_EIGHT = 64
@@ -201,7 +202,7 @@ def measure(
     who: Mapping[str, Pictures], exam: Exam, judges: Judges
 ) -> dict[str, dict[str, Measure]]:
     """A column of rows for each who answers, in chunks of sentences: memory stays as it is."""
-    columns = {name: (Shares(), Apart(max(2, min(BLOCK, len(exam) // GROUPS))), []) for name in who}
+    columns = {name: (Shares(), Apart(max(LEAST, min(BLOCK, len(exam) // GROUPS))), []) for name in who}
     train = judges.look(judges.features, to_unit(exam.memory))
     chunks = torch.arange(len(exam)).split(CHUNK)
     bar = tqdm(total=len(chunks) * len(who), desc="report card", unit="look")
@@ -332,7 +333,7 @@ def diversity(pictures: Pictures, exam: Exam, judges: Judges) -> Measure:
     among the eight, less one, over what eight could show; 0 where z is ignored. On photographs:
     the mean distance of features within eight, over that between sentences.
     """
-    sentences = min(SENTENCES_OF_EIGHT, max(8, len(exam) // 16))
+    sentences = min(SENTENCES_OF_EIGHT, max(4, len(exam) // 16))
     rows = torch.arange(len(exam))[:sentences].repeat_interleave(EIGHT)
     images = pictures(rows, seed_for(exam.seed, "eights"))
     features = judges.look(judges.features, images)
