@@ -202,7 +202,8 @@ def measure(
     who: Mapping[str, Pictures], exam: Exam, judges: Judges
 ) -> dict[str, dict[str, Measure]]:
     """A column of rows for each who answers, in chunks of sentences: memory stays as it is."""
-    columns = {name: (Shares(), Apart(max(LEAST, min(BLOCK, len(exam) // GROUPS))), []) for name in who}
+    size = max(LEAST, min(BLOCK, len(exam) // GROUPS))
+    columns = {name: (Shares(), Apart(size), []) for name in who}
     train = judges.look(judges.features, to_unit(exam.memory))
     chunks = torch.arange(len(exam)).split(CHUNK)
     bar = tqdm(total=len(chunks) * len(who), desc="report card", unit="look")
