@@ -43,7 +43,7 @@ BUILD = ROOT / "build" / "studies"
 # before 11, 12 and 13 are looked at.
 SIX_SEEDS = [{"seed": seed} for seed in (0, 1, 2, 11, 12, 13)]
 
-PLANS = {"04": SIX_SEEDS, "05": SIX_SEEDS, "07": SIX_SEEDS}
+PLANS = {"04": SIX_SEEDS, "05": SIX_SEEDS, "06": SIX_SEEDS, "07": SIX_SEEDS}
 
 
 # --- what a study is of --------------------------------------------------------------------------

@@ -139,6 +139,114 @@ WRONG = {
          'dict.fromkeys(["a red flower", "a small flower", "a small red flower"])',
          "predict first"),
     ],
+    ("06_conditional_gan", 1): [
+        ('"blind": (False, True)', '"blind": (True, True)', r"blind, D\(x\): its shares"),
+        ('"blind": (False, True)', '"blind": (False, False)', r"blind, D\(x, c\)"),
+        ('"swapped": (False, True)', '"swapped": (True, True)', r"swapped, D\(x\)"),
+        ('"swapped": (False, True)', '"swapped": (False, False)', r"swapped, D\(x, c\)"),
+        ('"one colour": (True, True)', '"one colour": (False, True)', "a quarter is red"),
+        ('"one colour": (True, True)', '"one colour": (True, False)', "a quarter is red"),
+        ('"half": (False, True)', '"half": (True, True)', "mean over orders of a mixture"),
+        ('"half": (False, True)', '"half": (False, False)', r"half, D\(x, c\)"),
+        ('"perfect": (False, False)', '"perfect": (False, True)', "leaves D"),
+        ('"perfect": (False, False)', '"perfect": (True, True)', "leaves D"),
+        ('"perfect": (False, False)', '"perfect": (0, 0)', "a pair of bools"),
+        ('        "perfect": (False, False),\n', "", "the five names"),
+    ],
+    ("06_conditional_gan", 2): [
+        (
+            "def one_hot_or_silent(values, k):\n    return torch.eye(k)[values]",
+            "counts from the end",
+        ),
+        (
+            "def one_hot_or_silent(values, k):\n"
+            "    return F.one_hot(values.clamp(min=0), k).float()",
+            "clamped",
+        ),
+        (
+            "def one_hot_or_silent(values, k):\n    return F.one_hot(values + 1, k + 1).float()",
+            "k columns",
+        ),
+        (
+            "def one_hot_or_silent(values, k):\n"
+            "    return F.one_hot(values[values >= 0], k).float()",
+            "a row for each value",
+        ),
+        (
+            "def one_hot_or_silent(values, k):\n"
+            "    return (values[:, None] == torch.arange(k)).long()",
+            "return floats",
+        ),
+        (
+            "def one_hot_or_silent(values, k):\n"
+            "    silent = values < 0\n"
+            "    values[silent] = 0\n"
+            "    rows = F.one_hot(values, k).float()\n"
+            "    rows[silent] = 0\n"
+            "    return rows",
+            "values was changed",
+        ),
+        (
+            "def one_hot_or_silent(values, k):\n"
+            "    rows = F.one_hot(values.clamp(min=0), k).float()\n"
+            "    rows[values < 0] = 1 / k\n"
+            "    return rows",
+            "a bit of everything",
+        ),
+        (
+            "def one_hot_or_silent(values, k):\n"
+            "    rows = F.one_hot(values.clamp(min=0), k).float()\n"
+            "    rows[values < 0] = -1\n"
+            "    return rows",
+            "a bit of everything",
+        ),
+        (
+            "def one_hot_or_silent(values, k):\n"
+            "    return F.one_hot(values + 1, k + 1)[:, :k].float()",
+            "clamped or added to",
+        ),
+        (
+            "def one_hot_or_silent(values, k):\n"
+            "    return (values[:, None] == k - 1 - torch.arange(k)).float()",
+            "in column v",
+        ),
+        (
+            "def one_hot_or_silent(values, k):\n"
+            "    rows = torch.zeros(len(values), values.max() + 1)\n"
+            "    named = values >= 0\n"
+            "    rows[named, values[named]] = 1\n"
+            "    return rows",
+            "however few of them occur",
+        ),
+    ],
+    ("06_conditional_gan", 3): [
+        (
+            "def in_one_batch(D, kinds):\n    return [D(images, c) for images, c in kinds]",
+            "ask once",
+        ),
+        ("list(D(images, c).split([len(images) for images, c in kinds]))",
+         "list(D(images, c).chunk(len(kinds)))", "by their own lengths"),
+        ("list(D(images, c).split([len(images) for images, c in kinds]))",
+         "list(D(images, c).split(len(kinds[0][0])))", "the scores of each kind"),
+        ("return list(D(images, c)", "return list(D.eval()(images, c)", "leave D's mode"),
+        ("list(D(images, c).split([len(images) for images, c in kinds]))", "D(images, c)",
+         "return a list"),
+        ("torch.cat([c for images, c in kinds])", "torch.cat([c for images, c in kinds[::-1]])",
+         "another one's condition"),
+        ("D(images, c).split", "D(images, c).detach().split", "no gradient reaches D"),
+        ("return list(D(images, c).split([len(images) for images, c in kinds]))",
+         "return list(D(images, c).split([len(images) for images, c in kinds]))[::-1]",
+         "by their own lengths"),
+        ("    images = torch.cat([images for images, c in kinds])",
+         "    D.train()\n    images = torch.cat([images for images, c in kinds])",
+         "leave it there"),
+        ("    images = torch.cat([images for images, c in kinds])",
+         "    order = torch.randperm(6)\n"
+         "    images = torch.cat([images for images, c in kinds]).flip(0)",
+         "another order"),
+        ("return list(D(images, c)",
+         "with torch.no_grad():\n        return list(D(images, c)", "no gradient reaches D"),
+    ],
     ("07_gan_cls", 1): [
         (
             "def matching_accuracy(s_r, s_w):\n    return (s_r > s_w).float().mean()",
