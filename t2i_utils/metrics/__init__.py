@@ -25,14 +25,17 @@ from t2i_utils.metrics.inception import InceptionFeatures
 from t2i_utils.metrics.matching import contradicts, finds_its_sentence
 from t2i_utils.metrics.pixels import COLOURS, colour_of_centre, colour_words, nyquist_power
 from t2i_utils.metrics.probes import linear_reader, probe
+from t2i_utils.metrics.scores import WAYS, asked_three_ways, scores
 
 __all__ = [
     "COLOURS",
+    "WAYS",
     "AttributeClassifier",
     "Card",
     "Exam",
     "InceptionFeatures",
     "SecondClassifier",
+    "asked_three_ways",
     "attribute_accuracy",
     "blooms_exam",
     "colour_of_centre",
@@ -58,4 +61,5 @@ __all__ = [
     "precision_and_recall",
     "probe",
     "report_card",
+    "scores",
 ]
