@@ -58,6 +58,24 @@ class Discriminator(nn.Module):
         return self.score(self.trunk(images), embedding)
 
 
+def three_scores(
+    D: Discriminator,
+    images: Float[Tensor, "b 3 s s"],
+    fake: Float[Tensor, "b 3 s s"],
+    embedding: Float[Tensor, "b t"],
+    wrong_embedding: Float[Tensor, "b t"],
+) -> tuple[Float[Tensor, " b"], Float[Tensor, " b"], Float[Tensor, " b"]]:
+    """s_r, s_w, s_f: real with its sentence, real with a wrong one, fake with its sentence.
+
+    All are judged in one batch, so that batch norm cannot tell a kind by its company; each picture
+    is looked at once. Batches of real and fake pictures are of one size.
+    """
+    real, drawn = D.trunk(torch.cat([images, fake])).split(len(images))  # one look at each
+    looks = torch.cat([real, real, drawn])
+    texts = torch.cat([embedding, wrong_embedding, embedding])
+    return D.score(looks, texts).split(len(images))
+
+
 def load_generator(name: str = "gan_cls_blooms.safetensors") -> Generator:
     """A shipped generator of notebook 07's recipe, on the CPU, frozen and in evaluation mode.
 

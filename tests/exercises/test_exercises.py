@@ -248,23 +248,25 @@ WRONG = {
          "with torch.no_grad():\n        return list(D(images, c)", "no gradient reaches D"),
     ],
     ("07_gan_cls", 1): [
-        (
-            "def matching_accuracy(s_r, s_w):\n    return (s_r > s_w).float().mean()",
-            "Python float",
-        ),
-        (
-            "def matching_accuracy(s_r, s_w):\n"
-            "    return (((s_r > 0).float() + (s_w < 0).float()) / 2).mean().item()",
-            "not each with 0",
-        ),
-        (
-            "def matching_accuracy(s_r, s_w):\n    return float(s_r.mean() > s_w.mean())",
-            "picture by picture",
-        ),
-        (
-            "def matching_accuracy(s_r, s_w):\n    return (s_r > s_w).float().mean().item()",
-            "a tie counts half",
-        ),
+        ('"perfect": 1 / (1 + 1 / 2)', '"perfect": 0.5', r"perfect: p = q"),
+        ('"perfect": 1 / (1 + 1 / 2)', '"perfect": 0.69', r"perfect: p = q"),
+        ('"perfect": 1 / (1 + 1 / 2)', '"perfect": 66.7', "no logit, no percent"),
+        ('"perfect": 1 / (1 + 1 / 2)', '"perfect": torch.tensor(2 / 3)', "a plain number"),
+        ('"perfect, naive": 1 / (1 + 1)', '"perfect, naive": 2 / 3', "no halves here"),
+        ('"perfect, without ½": 1 / (1 + 1)', '"perfect, without ½": 1 / 3', "q counts 1 there"),
+        ('"perfect, without ½": 1 / (1 + 1)', '"perfect, without ½": 2 / 3', "q counts 1 there"),
+        ("1 / (1 + 1 / 2 * 1 / 7)", "1 / (1 + 1 / 7)", "counts half"),
+        ("1 / (1 + 1 / 2 * 1 / 7)", "2 / 3", "counts half"),
+        ("1 / (1 + 1 / 2 * 1 / 7)", "1.0", "counts half"),
+        ("1 / (1 + 1 / 2 * 0.1 + 1 / 2)", "2 / 3", "three parts share"),
+        ("1 / (1 + 1 / 2 * 0.1 + 1 / 2)", "1 / 1.6", "three parts share"),
+        ("1 / (1 + 1 / 2 * 0.1 + 1 / 2)", "0.9 * 2 / 3", "three parts share"),
+        ('"on a wrong pair": 0.0', '"on a wrong pair": 1 / 3', "nothing real"),
+        ('"on a wrong pair": 0.0', '"on a wrong pair": 0.5', "nothing real"),
+        ('"why": "b"', '"why": "a"', "the number is a balance"),
+        ('"why": "b"', '"why": "c"', "no wrong pairs at all"),
+        ('"why": "b"', '"why": "because"', "one of"),
+        ('        "why": "b",\n', "", "the entries are"),
     ],
     ("07_gan_cls", 2): [
         (

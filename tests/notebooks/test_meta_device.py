@@ -24,12 +24,14 @@ from t2i_utils.lesson import ROOT
 
 NOTEBOOKS = {path.stem: series.read(path) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
 EXERCISE = {"exercise", "solution", "check"}
-# Functions that train without `fit`. Each is either tried below or, of two-dimensional things and
+# Functions that train without `fit`. Each is either tried below or, of tables and of a few numbers,
 # always on the CPU, knows of no device.
 LOOPS = {
     "01_minimax_game": {"judge", "maximise", "play", "schedule"},
     "04_text_encoder": {"train"},
     "05_measuring": {"climbed"},
+    "06_conditional_gan": {"best_logits", "descend", "toy_judge"},
+    "07_gan_cls": {"climbed_D", "descend"},
 }
 ON_THE_CPU = {"01_minimax_game"}
 
