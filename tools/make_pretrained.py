@@ -406,7 +406,7 @@ def generator(steps=9100, run_dir=None, batch=128, n=24000, width=32):
 
 
 def plain_step(players, batch):
-    """GAN-CLS as notebook 07 has it (Reed et al. 2016, algorithm 1)."""
+    """GAN-CLS (Reed et al. 2016, algorithm 1) as published: each kind in a batch of its own."""
     G, D = players.G, players.D
     z = torch.randn(len(batch.images), G.z_dim, device=batch.images.device)
     fake = G(z, batch.embedding)
@@ -422,7 +422,7 @@ def plain_step(players, batch):
 
 
 def gan_cls(steps=6000, run_dir=None, batch=64, n=24000, width=32, early=600):
-    """Notebook 07's recipe at 64 pixels, and the same after `early` steps: to compare with."""
+    """GAN-CLS as published, at 64 pixels, and the same after `early` steps: to compare with."""
     data, encoder = blooms.load_blooms(n, 64, seed=2), load_text_encoder().to(DEVICE)
     batches = Batches(data, data.encode(encoder.encode), "train", batch, seed=0)
     widths = {"z_dim": 100, "embed_dim": 256, "text_dim": 128, "width": width, "image_size": 64}
@@ -434,7 +434,7 @@ def gan_cls(steps=6000, run_dir=None, batch=64, n=24000, width=32, early=600):
         players = Players(G, D, opt_G, opt_D, ema_decay=0.99)
         folder = run_dir and Path(run_dir) / name
         fit(players, batches, plain_step, steps=taken, run_dir=folder)
-        recipe = f"GAN-CLS as in notebook 07: {taken} steps of {batch}, average of the weights"
+        recipe = f"GAN-CLS as published (notebook 07): {taken} steps of {batch}, average of the weights"
         save_generator(name, players.G_avg.module, recipe, n, widths)
 
 
