@@ -1,8 +1,8 @@
 """Train the small networks that `data/pretrained/` ships: `python tools/make_pretrained.py NAME`.
 
 `text_encoder` (φ and its picture side θ), `classifier` (64 pixels), `details` (128 and more),
-`second` (a second opinion at 64), and, with the text encoder, `generator` and `gan_cls` (notebook
-07's recipe, and the same after few steps). With `--run-dir` a run is kept and can be resumed;
+`second` (a second opinion at 64), and, with the text encoder, `generator` and `gan_cls` (as
+published, and the same after few steps). With `--run-dir` a run is kept and can be resumed;
 `--steps` shortens it. Their steps are meant for a GPU: minutes there, many hours on a CPU.
 """
 
@@ -434,7 +434,7 @@ def gan_cls(steps=6000, run_dir=None, batch=64, n=24000, width=32, early=600):
         players = Players(G, D, opt_G, opt_D, ema_decay=0.99)
         folder = run_dir and Path(run_dir) / name
         fit(players, batches, plain_step, steps=taken, run_dir=folder)
-        recipe = f"GAN-CLS as published (notebook 07): {taken} steps of {batch}, average of the weights"
+        recipe = f"GAN-CLS as published: {taken} steps of {batch}, average of the weights"
         save_generator(name, players.G_avg.module, recipe, n, widths)
 
 

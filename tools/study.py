@@ -43,7 +43,12 @@ BUILD = ROOT / "build" / "studies"
 # before 11, 12 and 13 are looked at.
 SIX_SEEDS = [{"seed": seed} for seed in (0, 1, 2, 11, 12, 13)]
 
-PLANS = {"04": SIX_SEEDS, "05": SIX_SEEDS, "06": SIX_SEEDS, "07": SIX_SEEDS}
+# 07's study trains further arms: as published, and other shares of wrong pairs (three seeds).
+FURTHER_ARMS = [
+    run | {"published": True, "wrong_shares": "0.25 0.75 0.9" if run["seed"] < 3 else ""}
+    for run in SIX_SEEDS
+]
+PLANS = {"04": SIX_SEEDS, "05": SIX_SEEDS, "06": SIX_SEEDS, "07": FURTHER_ARMS}
 
 
 # --- what a study is of --------------------------------------------------------------------------

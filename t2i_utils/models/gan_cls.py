@@ -77,7 +77,7 @@ def three_scores(
 
 
 def load_generator(name: str = "gan_cls_blooms.safetensors") -> Generator:
-    """A shipped generator of GAN-CLS as published (notebook 07), on the CPU, frozen and in evaluation mode.
+    """A shipped generator of GAN-CLS as published; on the CPU, frozen and in evaluation mode.
 
     "gan_cls_early_blooms.safetensors" is the same after a tenth of the steps. Raises
     FileNotFoundError where the file is missing.

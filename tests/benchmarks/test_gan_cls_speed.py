@@ -52,9 +52,11 @@ def step(players, batch):
     fake = G(torch.randn(len(right), Z, device=right.device), right)
     loss_D = matching_aware_loss(*three_scores(D, batch.images, fake.detach(), right, wrong))
     players.update_D(loss_D)
+    D.eval()
     with frozen(D):
-        loss_G = generator_loss(three_scores(D, batch.images, fake, right, wrong)[2])
+        loss_G = generator_loss(D(fake, right))
         players.update_G(loss_G)
+    D.train()
     return {"loss_D": loss_D, "loss_G": loss_G}
 
 
