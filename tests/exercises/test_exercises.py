@@ -145,10 +145,12 @@ WRONG = {
         ('"swapped": (False, True)', '"swapped": (True, True)', r"swapped, D\(x\)"),
         ('"swapped": (False, True)', '"swapped": (False, False)', r"swapped, D\(x, c\)"),
         ('"one colour": (True, True)', '"one colour": (False, True)', "a quarter is red"),
-        ('"one colour": (True, True)', '"one colour": (True, False)', "a quarter is red"),
+        ('"one colour": (True, True)', '"one colour": (True, False)',
+         r"one colour, D\(x, c\): within each order"),
         ('"half": (False, True)', '"half": (True, True)', "mean over orders of a mixture"),
         ('"half": (False, True)', '"half": (False, False)', r"half, D\(x, c\)"),
-        ('"perfect": (False, False)', '"perfect": (False, True)', "leaves D"),
+        ('"perfect": (False, False)', '"perfect": (False, True)',
+         r"perfect, D\(x, c\): within each order"),
         ('"perfect": (False, False)', '"perfect": (True, True)', "leaves D"),
         ('"perfect": (False, False)', '"perfect": (0, 0)', "a pair of bools"),
         ('        "perfect": (False, False),\n', "", "the five names"),
@@ -198,7 +200,7 @@ WRONG = {
             "    rows = F.one_hot(values.clamp(min=0), k).float()\n"
             "    rows[values < 0] = -1\n"
             "    return rows",
-            "a bit of everything",
+            "−1 in every column",
         ),
         (
             "def one_hot_or_silent(values, k):\n"
@@ -209,6 +211,18 @@ WRONG = {
             "def one_hot_or_silent(values, k):\n"
             "    return (values[:, None] == k - 1 - torch.arange(k)).float()",
             "in column v",
+        ),
+        (
+            "def one_hot_or_silent(values, k):\n"
+            "    v = values - values.min()\n"
+            "    return F.one_hot(v, k + 1)[:, 1:].float()",
+            "where nobody is silent",
+        ),
+        (
+            "def one_hot_or_silent(values, k):\n"
+            "    rows = F.one_hot(values.clamp(min=0, max=2), 3).float()\n"
+            "    return rows * (values >= 0)[:, None]",
+            "k columns for any k",
         ),
         (
             "def one_hot_or_silent(values, k):\n"
@@ -227,7 +241,20 @@ WRONG = {
         ("list(D(images, c).split([len(images) for images, c in kinds]))",
          "list(D(images, c).chunk(len(kinds)))", "by their own lengths"),
         ("list(D(images, c).split([len(images) for images, c in kinds]))",
-         "list(D(images, c).split(len(kinds[0][0])))", "the scores of each kind"),
+         "list(D(images, c).split(len(kinds[0][0])))", "by their own lengths"),
+        ("D(images, c)", "D(images.detach(), c)", "none would reach G"),
+        ("    images = torch.cat([images for images, c in kinds])",
+         "    with torch.no_grad():\n"
+         "        images = torch.cat([images for images, c in kinds])", "none would reach G"),
+        ("[len(images) for images, c in kinds]", "[3, 1, 2]", "any number of kinds"),
+        ("list(D(images, c).split([len(images) for images, c in kinds]))",
+         "list(D(torch.cat([images, images]), torch.cat([c, c]))[:len(c)]"
+         ".split([len(images) for images, c in kinds]))", "changes the statistics"),
+        ("return list(D(images, c)",
+         "import copy\n    return list(copy.deepcopy(D)(images, c)", "no copy"),
+        ("    return list(D(",
+         "    with torch.set_grad_enabled(D.training):\n        return list(D(",
+         "evaluation mode, too"),
         ("return list(D(images, c)", "return list(D.eval()(images, c)", "leave D's mode"),
         ("list(D(images, c).split([len(images) for images, c in kinds]))", "D(images, c)",
          "return a list"),
