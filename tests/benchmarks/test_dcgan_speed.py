@@ -5,9 +5,9 @@ shows that both run. Nothing is asserted of the times: the machine and its load 
 """
 
 import sys
-import time
 
 import torch
+from timing import SameBatch, pictures_per_second, show
 from torch import nn
 
 from t2i_utils.data.captioned import Batch
@@ -17,16 +17,6 @@ from t2i_utils.objectives import generator_loss, real_fake_loss
 from t2i_utils.training import Players, fit, frozen
 
 Z = 100
-
-
-class SameBatch:
-    """The same batch again and again: what is timed is the step, not the data."""
-
-    def __init__(self, batch_size):
-        self.batch = Batch(torch.rand(batch_size, 3, 64, 64) * 2 - 1, torch.arange(batch_size))
-
-    def __getitem__(self, i):
-        return self.batch
 
 
 def make_players(width):
@@ -74,23 +64,14 @@ def tutorial(players, batches, steps, device):
 
 
 def measure(batch_size=64, width=64, steps=10, repeats=3):
-    """Pictures per second of each way, the best of `repeats`, taken in turn."""
-    device, batches = working_device(), SameBatch(batch_size)
+    """Pictures per second of each way."""
+    device, images = working_device(), torch.rand(batch_size, 3, 64, 64) * 2 - 1
+    batches = SameBatch(Batch(images, torch.arange(batch_size)))
     ways = {
         "tutorial": lambda players, n: tutorial(players, batches, n, device),
         "fit": lambda players, n: fit(players, batches, step, steps=n, progress=False),
     }
-    best = dict.fromkeys(ways, 0.0)
-    for _ in range(repeats):
-        for name, way in ways.items():
-            players = make_players(width)
-            way(players, 1)  # to get warm
-            start = time.perf_counter()
-            way(players, steps)
-            if device.type == "cuda":
-                torch.cuda.synchronize()
-            best[name] = max(best[name], batch_size * steps / (time.perf_counter() - start))
-    return best
+    return pictures_per_second(ways, lambda: make_players(width), batch_size, steps, repeats)
 
 
 def test_both_ways_run():
@@ -98,7 +79,4 @@ def test_both_ways_run():
 
 
 if __name__ == "__main__":
-    speeds = measure(*map(int, sys.argv[1:]))
-    print(f"{working_device()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
-    for name, speed in speeds.items():
-        print(f"{name:10} {speed:8.1f} pictures/s   {speed / speeds['tutorial']:.2f} x tutorial")
+    show(measure(*map(int, sys.argv[1:])), "tutorial")

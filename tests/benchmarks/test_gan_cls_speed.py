@@ -14,6 +14,7 @@ import sys
 import time
 
 import torch
+from timing import SameBatch, pictures_per_second, show
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -26,16 +27,11 @@ from t2i_utils.training import Players, fit, frozen
 Z, EMBEDDING = 100, 256
 
 
-class SameBatch:
-    """The same batch again and again: what is timed is the step, not the data."""
-
-    def __init__(self, batch_size, side):
-        images, self.wrong_images = torch.rand(2, batch_size, 3, side, side) * 2 - 1
-        right, wrong = torch.randn(2, batch_size, EMBEDDING)
-        self.batch = Batch(images, torch.arange(batch_size), right, wrong)
-
-    def __getitem__(self, i):
-        return self.batch
+def random_pairs(batch_size, side):
+    """A batch of random pictures and embeddings."""
+    images = torch.rand(batch_size, 3, side, side) * 2 - 1
+    right, wrong = torch.randn(2, batch_size, EMBEDDING)
+    return Batch(images, torch.arange(batch_size), right, wrong)
 
 
 def make_players(width, side):
@@ -60,12 +56,12 @@ def step(players, batch):
     return {"loss_D": loss_D, "loss_G": loss_G}
 
 
-def published(players, batches, steps, device):
+def published(players, batches, wrong_images, steps, device):
     G, D, judge = players.G.to(device), players.D.to(device), nn.BCEWithLogitsLoss()
     losses = []
     for i in range(steps):
         x, text = batches[i].images.to(device), batches[i].embedding.to(device)
-        wrong_x = batches.wrong_images.to(device)
+        wrong_x = wrong_images.to(device)
         yes, no = torch.ones(len(x), device=device), torch.zeros(len(x), device=device)
         D.zero_grad()
         loss = judge(D(x, text), yes) + judge(D(wrong_x, text), no) / 2
@@ -81,29 +77,20 @@ def published(players, batches, steps, device):
 
 
 def measure(batch_size=64, width=64, side=64, steps=10, repeats=3):
-    """Pictures per second of each way, the best of `repeats`, taken in turn."""
-    device, batches = working_device(), SameBatch(batch_size, side)
+    """Pictures per second of each way."""
+    device, batches = working_device(), SameBatch(random_pairs(batch_size, side))
+    other = random_pairs(batch_size, side).images
     ways = {
-        "published": lambda players, n: published(players, batches, n, device),
+        "published": lambda players, n: published(players, batches, other, n, device),
         "notebook 07": lambda players, n: fit(players, batches, step, steps=n, progress=False),
     }
-    best = dict.fromkeys(ways, 0.0)
-    for _ in range(repeats):
-        for name, way in ways.items():
-            players = make_players(width, side)
-            way(players, 1)  # to get warm
-            start = time.perf_counter()
-            way(players, steps)
-            if device.type == "cuda":
-                torch.cuda.synchronize()
-            best[name] = max(best[name], batch_size * steps / (time.perf_counter() - start))
-    return best
+    return pictures_per_second(ways, lambda: make_players(width, side), batch_size, steps, repeats)
 
 
 def work_of_a_step(batch_size, width, side):
     """Floating-point operations of one step of notebook 07."""
     with FlopCounterMode(display=False) as counter:
-        step(make_players(width, side), SameBatch(batch_size, side)[0])
+        step(make_players(width, side), random_pairs(batch_size, side))
     return counter.get_total_flops()
 
 
@@ -125,8 +112,6 @@ def test_all_ways_run():
 if __name__ == "__main__":
     sizes = [int(word) for word in sys.argv[1:]] + [64, 64, 64][len(sys.argv) - 1 :]
     speeds = measure(*sizes)
-    print(f"{working_device()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
-    for name, speed in speeds.items():
-        print(f"{name:12} {speed:8.1f} pictures/s   {speed / speeds['published']:.2f} x published")
+    show(speeds, "published")
     reached = work_of_a_step(*sizes) * speeds["notebook 07"] / sizes[0]
     print(f"notebook 07's step runs at {reached / peak(working_device()):.0%} of the peak")

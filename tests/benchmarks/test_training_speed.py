@@ -5,10 +5,9 @@ only shows that both run. Nothing is asserted of the times: the machine and its 
 """
 
 import sys
-import time
-from types import SimpleNamespace
 
 import torch
+from timing import SameBatch, pictures_per_second, show
 from torch.nn.functional import softplus
 
 from t2i_utils.lesson import working_device
@@ -16,17 +15,6 @@ from t2i_utils.models.gan_cls import Discriminator, Generator
 from t2i_utils.training import Players, fit, frozen
 
 SIZES = dict(embed_dim=128, text_dim=32, image_size=64)
-
-
-class Batches:
-    """The same batch again and again: what is timed is the step, not the data."""
-
-    def __init__(self, batch_size):
-        self.images = torch.rand(batch_size, 3, 64, 64) * 2 - 1
-        self.right, self.wrong = torch.randn(2, batch_size, SIZES["embed_dim"])
-
-    def __getitem__(self, i):
-        return {"images": self.images, "right": self.right, "wrong": self.wrong}
 
 
 def losses_of_d(s_r, s_w, s_f):
@@ -77,8 +65,10 @@ def naive(players, batches, steps, device):
 
 
 def measure(batch_size=64, width=32, steps=10, repeats=3):
-    """Pictures per second of each way, the best of `repeats`, taken in turn."""
-    device, batches = working_device(), Batches(batch_size)
+    """Pictures per second of each way."""
+    device, images = working_device(), torch.rand(batch_size, 3, 64, 64) * 2 - 1
+    right, wrong = torch.randn(2, batch_size, SIZES["embed_dim"])
+    batches = SameBatch({"images": images, "right": right, "wrong": wrong})
 
     def fitted(players, steps, precision="no"):
         fit(players, batches, step, steps=steps, progress=False, precision=precision)
@@ -88,18 +78,7 @@ def measure(batch_size=64, width=32, steps=10, repeats=3):
         "fit": fitted,
         "fit, bf16": lambda players, steps: fitted(players, steps, "bf16"),
     }
-    best = SimpleNamespace(**{name: 0.0 for name in ways})
-    for _ in range(repeats):
-        for name, way in ways.items():
-            players = make_players(width)
-            way(players, 2)  # to get warm
-            start = time.perf_counter()
-            way(players, steps)
-            if device.type == "cuda":
-                torch.cuda.synchronize()
-            speed = batch_size * steps / (time.perf_counter() - start)
-            setattr(best, name, max(getattr(best, name), speed))
-    return vars(best)
+    return pictures_per_second(ways, lambda: make_players(width), batch_size, steps, repeats)
 
 
 def test_both_loops_run():
@@ -107,7 +86,4 @@ def test_both_loops_run():
 
 
 if __name__ == "__main__":
-    speeds = measure(*map(int, sys.argv[1:]))
-    print(f"{working_device()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
-    for name, speed in speeds.items():
-        print(f"{name:10} {speed:8.1f} pictures/s   {speed / speeds['naive']:.2f} x naive")
+    show(measure(*map(int, sys.argv[1:])), "naive")
