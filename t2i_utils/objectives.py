@@ -29,6 +29,17 @@ def generator_loss(s_f: Float[Tensor, " b"]) -> Float[Tensor, ""]:
     return F.softplus(-s_f).mean()
 
 
+def kl_to_standard_normal(
+    mu: Float[Tensor, "b c"], logvar: Float[Tensor, "b c"]
+) -> Float[Tensor, ""]:
+    """KL(N(μ, σ²) ‖ N(0, 1)) in nats: ½ Σ_j (μ_j² + σ_j² − log σ_j² − 1), the mean over the batch.
+
+    Zhang et al. 2017, equation 2, whose λ is 1. The authors' code takes the mean over the
+    dimensions in place of their sum, and 2 for λ: with 128 dimensions that is a λ of 2/128 here.
+    """
+    return 0.5 * (mu.square() + logvar.exp() - logvar - 1).sum(1).mean()
+
+
 def joint_embedding_loss(
     theta: Float[Tensor, "b t"],
     phi: Float[Tensor, "b t"],

@@ -10,6 +10,7 @@ from t2i_utils.objectives import (
     generator_loss,
     gradient_penalty,
     joint_embedding_loss,
+    kl_to_standard_normal,
     matching_aware_loss,
     real_fake_loss,
     relativistic_generator_loss,
@@ -253,6 +254,33 @@ def test_the_loss_is_the_slow_loop(loss, setting, dtype, apart):
     assert found.dtype == dtype and found > 0.1
     assert found.item() == pytest.approx(expected, abs=apart, rel=apart)
     assert abs(loss(theta, phi, rivals.T, *options).item() - expected) > 100 * apart
+
+
+def test_kl_is_that_of_torch_distributions():
+    mu, logvar = torch.randn(2, 5, 7, dtype=torch.float64) * 2
+    ours, standard = (
+        torch.distributions.Normal(mu, (0.5 * logvar).exp()),
+        torch.distributions.Normal(torch.zeros_like(mu), 1.0),
+    )
+    expected = torch.distributions.kl_divergence(ours, standard).sum(1).mean()
+    torch.testing.assert_close(kl_to_standard_normal(mu, logvar), expected, rtol=1e-12, atol=0)
+
+
+def test_kl_is_zero_at_the_standard_normal_only():
+    """Its gradients are μ and ½ (σ² − 1): it pulls μ to 0 and σ to 1."""
+    mu, logvar = torch.zeros(2, 1, 3, dtype=torch.float64)
+    assert kl_to_standard_normal(mu, logvar) == 0
+    mu, logvar = (torch.randn(1, 3, dtype=torch.float64).requires_grad_() for _ in range(2))
+    pulls = torch.autograd.grad(kl_to_standard_normal(mu, logvar), (mu, logvar))
+    torch.testing.assert_close(pulls, (mu.detach(), (logvar.detach().exp() - 1) / 2))
+
+
+def test_kl_adds_up_dimensions_and_averages_sentences():
+    mu, logvar = torch.randn(2, 4, 3, dtype=torch.float64)
+    twice = kl_to_standard_normal(torch.cat([mu, mu], 1), torch.cat([logvar, logvar], 1))
+    torch.testing.assert_close(twice, 2 * kl_to_standard_normal(mu, logvar))
+    again = kl_to_standard_normal(torch.cat([mu, mu]), torch.cat([logvar, logvar]))
+    torch.testing.assert_close(again, kl_to_standard_normal(mu, logvar))
 
 
 def test_hinge_by_hand():

@@ -18,6 +18,8 @@ SMALL = dict(embed_dim=6, text_dim=5, width=4, image_size=16)
 PICTURES, EMBEDDING, Z = (2, 3, 16, 16), (2, 6), (2, 7)
 # network: (its arguments, the shapes of what it is given; a list: numbers below its last entry)
 NETWORKS = {
+    "augmentation.AugmentedGenerator": ((3, 6, 4, 4, 16), [Z, EMBEDDING]),
+    "augmentation.ConditioningAugmentation": ((6, 4), [EMBEDDING]),
     "beyond_stackgan.ConditionalBatchNorm": ((4, 6), [(2, 4, 8, 8), EMBEDDING]),
     "beyond_stackgan.UpBlock": ((4, 3, 6), [(2, 4, 8, 8), EMBEDDING]),
     "beyond_stackgan.Generator": (SMALL | {"z_dim": 7}, [Z, EMBEDDING]),
@@ -28,6 +30,11 @@ NETWORKS = {
     "dcgan.Discriminator": ((4, 16), [PICTURES]),
     "gan_cls.Generator": (SMALL | {"z_dim": 7}, [Z, EMBEDDING]),
     "gan_cls.Discriminator": (SMALL, [PICTURES, EMBEDDING]),
+    "stackgan.Discriminator": (SMALL | {"image_size": 128}, [(2, 3, 128, 128), EMBEDDING]),
+    "stackgan.Residual": ((nn.BatchNorm2d(4, device="meta"),), [(2, 4, 8, 8)]),
+    "stackgan.Stage1Generator": ((3, 6, 4, 4, 16), [Z, EMBEDDING]),
+    "stackgan.Stage2Generator": ((6, 4, 4, 16, 64, 1), [PICTURES, (2, 4), EMBEDDING]),
+    "stackgan.Start": ((7, 4), [(2, 7, 1, 1)]),
 }
 # Weights of a part that the whole leaves to another method.
 UNUSED = {"beyond_stackgan.Discriminator": ("look.",)}
@@ -66,7 +73,8 @@ def test_a_network_runs_where_no_tensor_is(name, training):
     assert all(t.is_meta for t in network.state_dict().values()), "a tensor was made elsewhere"
     with OneDevice():
         output = network.train(training)(*inputs)
-        output.mean().backward()
-    assert output.is_meta
+        outputs = output if isinstance(output, tuple) else (output,)
+        torch.cat([one.flatten() for one in outputs]).mean().backward()
+    assert all(one.is_meta for one in outputs)
     for weight, p in network.named_parameters():
         assert p.grad is not None or weight.startswith(UNUSED.get(name, ())), weight

@@ -1,0 +1,170 @@
+"""StackGAN's two stages (Zhang et al. 2017, sections 3.3 and 3.4), at any width and size.
+
+Where the paper is silent (widths, residual blocks) the authors' TensorFlow code decides:
+hanzhanggit/StackGAN, stageI/model.py and stageII/model.py, the "default" networks. Three things are
+not theirs: no bias before batch norm, which would take it away again; a plain linear layer to μ and
+log σ², as the paper has it (the code puts a leaky ReLU over both, and reads the second as log σ); a
+leaky ReLU before the last strided convolution of Stage-I's D, which the code leaves out there only.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from t2i_utils.models import gan_cls
+from t2i_utils.models.augmentation import (
+    AugmentedGenerator,
+    ConditioningAugmentation,
+    reparameterise,
+)
+from t2i_utils.models.dcgan import discriminator_trunk, doublings, init_weights
+
+LEAK = 0.2  # slope of D's leaky ReLUs
+
+
+def convolution(channels: int, out: int, kernel: int = 3) -> list[nn.Module]:
+    """A convolution that keeps the side, or with kernel 4 halves it, and batch norm."""
+    stride = 2 if kernel == 4 else 1
+    return [
+        nn.Conv2d(channels, out, kernel, stride, (kernel - 1) // 2, bias=False),
+        nn.BatchNorm2d(out),
+    ]
+
+
+def doubled(channels: int, out: int) -> list[nn.Module]:
+    """Nearest up-sampling to twice the side, a 3 × 3 convolution and batch norm."""
+    return [nn.Upsample(scale_factor=2), *convolution(channels, out)]
+
+
+class Residual(nn.Module):
+    """activation(x + body(x)); the body ends in batch norm."""
+
+    def __init__(self, *body: nn.Module, slope: float = 0.0):
+        super().__init__()
+        self.body = nn.Sequential(*body)
+        self.activation = nn.LeakyReLU(slope) if slope else nn.ReLU()
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        return self.activation(x + self.body(x))
+
+
+def bottleneck(channels: int, narrow: int, slope: float = 0.0) -> Residual:
+    """A residual block of a 1 × 1 and two 3 × 3 convolutions, narrow inside."""
+    act = nn.LeakyReLU(slope) if slope else nn.ReLU()
+    first, second = convolution(channels, narrow, 1), convolution(narrow, narrow)
+    return Residual(*first, act, *second, act, *convolution(narrow, channels), slope=slope)
+
+
+class Start(nn.Module):
+    """A linear layer and batch norm: a code [B, in_dim] becomes a 4 × 4 map."""
+
+    def __init__(self, in_dim: int, channels: int):
+        super().__init__()
+        self.linear = nn.Linear(in_dim, channels * 4 * 4, bias=False)
+        self.norm = nn.BatchNorm1d(channels * 4 * 4)
+
+    def forward(self, code: Float[Tensor, "b n 1 1"]) -> Float[Tensor, "b c 4 4"]:
+        return self.norm(self.linear(code.flatten(1))).unflatten(1, (-1, 4, 4))
+
+
+def upsampling_trunk(in_dim: int, width: int, image_size: int) -> nn.Sequential:
+    """Stage-I's body: a code [B, in_dim, 1, 1] becomes a picture [B, 3, S, S] in [−1, 1].
+
+    `width` is the number of channels before the picture, as in `dcgan.generator_trunk`. There are
+    residual blocks at 4 × 4 and at 8 × 8.
+    """
+    n = doublings(image_size)
+    channels = [width * 2**i for i in reversed(range(n))]
+    layers = [Start(in_dim, channels[0]), bottleneck(channels[0], channels[0] // 4)]
+    for i, (wide, narrow) in enumerate(zip(channels, channels[1:], strict=False)):
+        after = bottleneck(narrow, narrow // 4) if i == 0 else nn.ReLU()
+        layers += [*doubled(wide, narrow), after]
+    last = [nn.Upsample(scale_factor=2), nn.Conv2d(width, 3, 3, 1, 1), nn.Tanh()]
+    return nn.Sequential(*layers, *last)
+
+
+class Stage1Generator(AugmentedGenerator):
+    """G₀(z, ε, φ(t)): a sketch [B, 3, S, S] in [−1, 1], from noise and a sampled sentence."""
+
+    def __init__(self, z_dim=100, embed_dim=1024, c_dim=128, width=128, image_size=64):
+        super().__init__(z_dim, embed_dim, c_dim, width, image_size)
+        self.trunk = upsampling_trunk(z_dim + c_dim, width, image_size)
+        self.apply(init_weights)
+
+
+def judging_trunk(width: int, image_size: int) -> nn.Sequential:
+    """Either stage's D: a picture becomes features [B, C, 4, 4]; C = width · min(S, 64) / 8.
+
+    Strided convolutions to 4 × 4; what they have beyond 8 · width channels is narrowed, by halves;
+    a residual block.
+    """
+    layers = [*discriminator_trunk(width, image_size)][:-1]  # the residual block has the last ReLU
+    channels = width * image_size // 8
+    while channels > 8 * width:
+        layers += [nn.LeakyReLU(LEAK), *convolution(channels, channels // 2, 1)]
+        channels //= 2
+    return nn.Sequential(*layers, bottleneck(channels, channels // 4, LEAK))
+
+
+class Discriminator(gan_cls.Discriminator):
+    """D(x, φ(t)) of either stage, matching-aware: `text_dim` is N_d, its 4 × 4 map M_d."""
+
+    def __init__(self, embed_dim=1024, text_dim=128, width=64, image_size=64):
+        super().__init__(embed_dim, text_dim, width, min(image_size, 64))
+        self.trunk = judging_trunk(width, image_size)
+        self.apply(init_weights)
+
+
+class Stage2Generator(nn.Module):
+    """G(x₀, ε, φ(t)): a sketch and its sentence, read again, become a larger picture.
+
+    The sketch [B, 3, s, s] is brought down to s/4 × s/4 (M_g: 16 of 64), joined with a ĉ of its
+    own, refined by `blocks` residual blocks, and brought up to [B, 3, S, S] in [−1, 1]. There is
+    no z: what a sentence leaves open the sketch has decided.
+    """
+
+    def __init__(
+        self, embed_dim=1024, c_dim=128, width=128, sketch_size=64, image_size=256, blocks=4
+    ):
+        super().__init__()
+        ups = doublings(image_size) - doublings(sketch_size) + 2
+        if not 3 <= ups <= 4:
+            raise ValueError(
+                f"image_size is {image_size} from sketches of {sketch_size}; expected 2 or 4 times "
+                "their side"
+            )
+        self.noise_dim, wide = c_dim, 4 * width
+        self.augment = ConditioningAugmentation(embed_dim, c_dim)
+        self.down = nn.Sequential(
+            nn.Conv2d(3, width, 3, 1, 1),
+            nn.ReLU(),
+            *convolution(width, 2 * width, 4),
+            nn.ReLU(),
+            *convolution(2 * width, wide, 4),
+            nn.ReLU(),
+        )
+        self.join = nn.Sequential(*convolution(wide + c_dim, wide), nn.ReLU())
+        self.refine = nn.Sequential(
+            *(
+                Residual(*convolution(wide, wide), nn.ReLU(), *convolution(wide, wide))
+                for _ in range(blocks)
+            )
+        )
+        widths = [wide // 2**i for i in range(ups + 1)]
+        steps = [
+            nn.Sequential(*doubled(a, b), nn.ReLU())
+            for a, b in zip(widths, widths[1:], strict=False)
+        ]
+        self.up = nn.Sequential(*steps, nn.Conv2d(widths[-1], 3, 3, 1, 1), nn.Tanh())
+        self.apply(init_weights)
+
+    def forward(
+        self,
+        sketch: Float[Tensor, "b 3 r r"],
+        eps: Float[Tensor, "b c"],
+        embedding: Float[Tensor, "b t"],
+    ) -> Float[Tensor, "b 3 s s"]:
+        c_hat = reparameterise(*self.augment(embedding), eps)
+        seen = self.down(sketch)
+        said = c_hat[:, :, None, None].expand(-1, -1, *seen.shape[2:])  # on every place
+        return self.up(self.refine(self.join(torch.cat([seen, said], 1))))

@@ -1,0 +1,150 @@
+"""StackGAN's networks: the sizes of paper and code, at every size; what the noise decides."""
+
+import pytest
+import torch
+from torch import nn
+
+from t2i_utils.models.augmentation import (
+    AugmentedGenerator,
+    ConditioningAugmentation,
+    reparameterise,
+)
+from t2i_utils.models.gan_cls import three_scores
+from t2i_utils.models.stackgan import Discriminator, Stage1Generator, Stage2Generator
+
+SMALL = dict(embed_dim=6, c_dim=5, width=8)
+
+
+def weights(network):
+    return sum(p.numel() for p in network.parameters())
+
+
+def convolutions(network):
+    """(in, out, kernel) of each convolution and linear layer, in the order of their making."""
+    return [
+        (layer.in_channels, layer.out_channels, layer.kernel_size[0])
+        if isinstance(layer, nn.Conv2d)
+        else (layer.in_features, layer.out_features, 0)
+        for layer in network.modules()
+        if isinstance(layer, nn.Conv2d | nn.Linear)
+    ]
+
+
+def test_stage_1_generator_of_the_code():
+    """stageI/model.py with GF_DIM 128, EMBEDDING_DIM 128, Z_DIM 100, text 1024."""
+    assert convolutions(Stage1Generator()) == [
+        (1024, 256, 0),
+        (228, 1024 * 16, 0),
+        *[(1024, 256, 1), (256, 256, 3), (256, 1024, 3)],  # at 4 × 4
+        (1024, 512, 3),
+        *[(512, 128, 1), (128, 128, 3), (128, 512, 3)],  # at 8 × 8
+        *[(512, 256, 3), (256, 128, 3), (128, 3, 3)],
+    ]
+
+
+def test_stage_1_discriminator_of_the_code():
+    """stageI/model.py with DF_DIM 64: 512 channels at 4 × 4 (the option D1_dim)."""
+    assert convolutions(Discriminator()) == [
+        *[(3, 64, 4), (64, 128, 4), (128, 256, 4), (256, 512, 4)],
+        *[(512, 128, 1), (128, 128, 3), (128, 512, 3)],
+        (1024, 128, 0),
+        *[(640, 512, 1), (512, 1, 4)],
+    ]
+
+
+def test_stage_2_generator_of_the_code():
+    """stageII/model.py: 512 channels at 16 × 16 (the option G2_dim), four residual blocks."""
+    assert convolutions(Stage2Generator()) == [
+        (1024, 256, 0),
+        *[(3, 128, 3), (128, 256, 4), (256, 512, 4)],
+        (640, 512, 3),
+        *[(512, 512, 3)] * 8,
+        *[(512, 256, 3), (256, 128, 3), (128, 64, 3), (64, 32, 3), (32, 3, 3)],
+    ]
+
+
+def test_stage_2_discriminator_of_the_code():
+    assert convolutions(Discriminator(image_size=256)) == [
+        *[(3, 64, 4), (64, 128, 4), (128, 256, 4), (256, 512, 4)],
+        *[(512, 1024, 4), (1024, 2048, 4), (2048, 1024, 1), (1024, 512, 1)],
+        *[(512, 128, 1), (128, 128, 3), (128, 512, 3)],
+        (1024, 128, 0),
+        *[(640, 512, 1), (512, 1, 4)],
+    ]
+
+
+@pytest.mark.parametrize(
+    "network, number",
+    [
+        (Stage1Generator, 14_247_811),
+        (Discriminator, 4_029_889),
+        (Stage2Generator, 26_290_211),
+        (lambda: Discriminator(image_size=256), 48_603_585),
+    ],
+)
+def test_number_of_weights(network, number):
+    assert weights(network()) == number
+
+
+@pytest.mark.parametrize("size", [16, 32, 64, 128])
+def test_stage_1_at_every_size(size):
+    G, D = Stage1Generator(z_dim=3, image_size=size, **SMALL), Discriminator(6, 5, 8, size)
+    assert G.noise_dim == 3 + 5
+    noise, embedding = torch.randn(2, G.noise_dim), torch.randn(2, 6)
+    images = G(noise, embedding)
+    assert images.shape == (2, 3, size, size) and images.abs().max() <= 1
+    assert D(images, embedding).shape == (2,)
+    scores = three_scores(D, images, images, embedding, embedding.flip(0))
+    assert [s.shape for s in scores] == [(2,)] * 3
+
+
+@pytest.mark.parametrize("sketch, size", [(16, 32), (32, 64), (32, 128), (64, 128), (64, 256)])
+def test_stage_2_at_every_size(sketch, size):
+    G = Stage2Generator(6, 5, 8, sketch, size, blocks=1)
+    images = G(torch.rand(2, 3, sketch, sketch), torch.randn(2, G.noise_dim), torch.randn(2, 6))
+    assert images.shape == (2, 3, size, size) and images.abs().max() <= 1
+
+
+@pytest.mark.parametrize("sketch, size", [(64, 64), (16, 128), (64, 32)])
+def test_stage_2_refuses_other_ratios(sketch, size):
+    with pytest.raises(ValueError, match=f"image_size is {size} from sketches of {sketch}"):
+        Stage2Generator(6, 5, 8, sketch, size)
+
+
+def test_augmentation_has_both_signs_and_any_sigma():
+    """No ReLU over μ and log σ², as the most-copied code has it; two different halves."""
+    torch.manual_seed(0)
+    mu, logvar = ConditioningAugmentation(6, 5)(torch.randn(64, 6))
+    for part in (mu, logvar):
+        assert part.shape == (64, 5) and part.min() < -0.1 and part.max() > 0.1
+    assert not torch.allclose(mu, logvar)
+
+
+def test_sigma_is_the_standard_deviation():
+    mu, logvar = torch.tensor([[1.0, -2.0]]), torch.tensor([[4.0, 0.25]]).log()
+    eps = torch.randn(200_000, 2, generator=torch.Generator().manual_seed(0))
+    c_hat = reparameterise(mu.expand_as(eps), logvar.expand_as(eps), eps)
+    torch.testing.assert_close(c_hat.mean(0), mu[0], atol=0.02, rtol=0)
+    torch.testing.assert_close(c_hat.var(0), logvar.exp()[0], atol=0.03, rtol=0.01)
+
+
+@pytest.mark.parametrize("kind", [AugmentedGenerator, Stage1Generator])
+def test_noise_and_sentence_decide_the_picture(kind):
+    torch.manual_seed(0)
+    G = kind(z_dim=3, image_size=16, **SMALL).eval()
+    noise, embedding = torch.randn(1, 8), torch.randn(1, 6)
+    picture = G(noise, embedding)
+    assert torch.equal(picture, G(noise, embedding)), "the same noise draws the same picture"
+    for i in range(8):  # z and ε alike
+        other = noise.clone()
+        other[0, i] += 1
+        assert not torch.allclose(picture, G(other, embedding))
+    assert not torch.allclose(picture, G(noise, -embedding))
+
+
+def test_gradients_reach_mu_and_sigma():
+    torch.manual_seed(0)
+    G = Stage1Generator(z_dim=3, image_size=16, **SMALL)
+    G(torch.randn(4, 8), torch.randn(4, 6)).square().sum().backward()
+    mu, logvar = G.augment.linear.weight.grad.chunk(2)
+    assert mu.abs().max() > 0 and logvar.abs().max() > 0
