@@ -24,6 +24,7 @@ from t2i_utils.metrics.distances import (
 from t2i_utils.metrics.exams import Draw, Encode, Exam, encoded
 from t2i_utils.metrics.matching import finds_its_sentence
 from t2i_utils.metrics.pixels import COLOURS, colour_of_centre
+from t2i_utils.models import noise_dim
 
 CHUNK = 1024  # pictures at a time: memory does not grow with their number
 SLOW = CHUNK  # pictures that θ and the second classifier look at
@@ -181,13 +182,13 @@ def _asked(draw: Draw, name: str, exam: Exam) -> Pictures:
 def drawer(
     G: nn.Module, encode: Encode, device: torch.device | str = "cpu", chunk: int = 32
 ) -> Draw:
-    """A generator G(z, φ) as a `Draw`: in evaluation mode, z from the seed, few at a time."""
+    """A generator G(noise, φ) as a `Draw`: in evaluation mode, few at a time, by the seed."""
 
     @torch.no_grad()
     def draw(sentences: list[str], seed: int) -> Tensor:
         training = G.training
         generator = torch.Generator().manual_seed(seed)
-        z = torch.randn(len(sentences), G.z_dim, generator=generator)
+        z = torch.randn(len(sentences), noise_dim(G), generator=generator)
         pairs = zip(z.split(chunk), encoded(encode, sentences).split(chunk), strict=True)
         G.eval()
         try:

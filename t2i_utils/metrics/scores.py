@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from t2i_utils.data.captioned import Batch, Batches
+from t2i_utils.models import noise_dim
 from t2i_utils.training import Players
 
 # With batch norm in training mode a score depends on what else is in the batch.
@@ -43,7 +44,7 @@ def asked_three_ways(
     G, found = copy.deepcopy(players.G).train(), {way: [] for way in WAYS}
     for i in range(number):
         batch = batches[10_000 + i].to(device)  # batch i exists for any i
-        z = torch.randn(len(batch.images), G.z_dim, generator=torch.Generator().manual_seed(i))
+        z = torch.randn(len(batch.images), noise_dim(G), generator=torch.Generator().manual_seed(i))
         fake = G(z.to(device), batch.embedding)
         for way in WAYS:
             found[way].append(torch.stack(scores(players.D, batch, fake, way)).cpu())

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from t2i_utils.metrics import drawer
 from t2i_utils.models.augmentation import (
     AugmentedGenerator,
     ConditioningAugmentation,
@@ -148,3 +149,13 @@ def test_gradients_reach_mu_and_sigma():
     G(torch.randn(4, 8), torch.randn(4, 6)).square().sum().backward()
     mu, logvar = G.augment.linear.weight.grad.chunk(2)
     assert mu.abs().max() > 0 and logvar.abs().max() > 0
+
+
+def test_the_card_draws_by_the_seed():
+    """`drawer` gives z and ε from its seed: the same pictures again, others for another."""
+    torch.manual_seed(0)
+    G = Stage1Generator(z_dim=3, image_size=16, **SMALL)
+    draw = drawer(G, lambda sentences: torch.ones(len(sentences), 6))
+    first, again, other = (draw(["a", "b"], seed) for seed in (1, 1, 2))
+    assert torch.equal(first, again) and not torch.allclose(first, other)
+    assert not torch.allclose(first[0], first[1]), "each sentence has noise of its own"
