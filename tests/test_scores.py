@@ -105,7 +105,8 @@ def test_asked_three_ways_is_the_mean_and_leaves_the_players_alone():
             s_f.append(D(fake, batch.embedding))
     r, w, f = (torch.cat(parts) for parts in (s_r, s_w, s_f))
     expected = {"s_r − s_w": (r - w).mean(), "s_r − s_f": (r - f).mean(),
-                "right above wrong": (r > w).float().mean()}  # fmt: skip
+                "right above wrong": (r > w).float().mean(),
+                "real above fake": (r[:, None] > f).float().mean()}  # fmt: skip
     for name, value in expected.items():
         assert found["evaluation mode"][name] == pytest.approx(value.item(), abs=1e-6), name
 

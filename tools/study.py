@@ -43,12 +43,20 @@ BUILD = ROOT / "build" / "studies"
 # before 11, 12 and 13 are looked at.
 SIX_SEEDS = [{"seed": seed} for seed in (0, 1, 2, 11, 12, 13)]
 
-# 07's study trains further arms: as published, and other shares of wrong pairs (three seeds).
+# Arms that the page itself leaves out: in 06 two ways of telling D, louder; in 07 both losses as
+# published, and other shares of wrong pairs (three seeds). PATIENCE: 4 and 16 times the steps.
+LOUDER = [run | {"louder": True} for run in SIX_SEEDS]
 FURTHER_ARMS = [
     run | {"published": True, "wrong_shares": "0.25 0.75 0.9" if run["seed"] < 3 else ""}
     for run in SIX_SEEDS
 ]
-PLANS = {"04": SIX_SEEDS, "05": SIX_SEEDS, "06": SIX_SEEDS, "07": FURTHER_ARMS}
+PATIENCE = [{"seed": 0, "steps": 4400, "published": True}, {"seed": 0, "steps": 17600}]
+PLANS = {
+    "04": SIX_SEEDS,
+    "05": SIX_SEEDS,
+    "06": LOUDER,
+    "07": FURTHER_ARMS + PATIENCE,
+}
 
 
 # --- what a study is of --------------------------------------------------------------------------

@@ -99,7 +99,7 @@ class CaptionedImages:
                 split_of[picture] = split
 
     def encode(
-        self, encode: Callable[[list[str]], Tensor], chunk: int = 512
+        self, encode: Callable[[list[str]], Tensor], chunk: int = 8192
     ) -> Float[Tensor, "N k T"]:
         """The embeddings of all sentences, float16 on the CPU; equal sentences are encoded once.
 

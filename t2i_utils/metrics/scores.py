@@ -37,9 +37,10 @@ def scores(
 def asked_three_ways(
     players: Players, batches: Batches, device: torch.device | str, number: int = 16
 ) -> dict[str, dict[str, float]]:
-    """s_r − s_w, s_r − s_f and the share of right above wrong, by way, over fresh batches.
+    """s_r − s_w, s_r − s_f and the shares of right above wrong and real above fake, by way.
 
-    The fakes are G's of the moment, as D sees them while it is trained.
+    Over fresh batches; the fakes are G's of the moment, as D sees them while it is trained. A share
+    compares two discriminators, of which each has logits of its own size; it takes all pairs.
     """
     G, found = copy.deepcopy(players.G).train(), {way: [] for way in WAYS}
     for i in range(number):
@@ -50,5 +51,6 @@ def asked_three_ways(
             found[way].append(torch.stack(scores(players.D, batch, fake, way)).cpu())
     by_way = {way: torch.cat(parts, 1) for way, parts in found.items()}  # [3, number · B]
     return {way: {"s_r − s_w": (r - w).mean().item(), "s_r − s_f": (r - f).mean().item(),
-                  "right above wrong": (r > w).float().mean().item()}
+                  "right above wrong": (r > w).float().mean().item(),
+                  "real above fake": (r[:, None] > f).float().mean().item()}
             for way, (r, w, f) in by_way.items()}  # fmt: skip

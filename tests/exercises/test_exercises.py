@@ -156,6 +156,11 @@ WRONG = {
         ('        "perfect": (False, False),\n', "", "the five names"),
     ],
     ("06_conditional_gan", 2): [
+        ("values[:, None] == torch", "values[:4, None] == torch", "wrong for 9 values|a row for"),
+        ("    return (values", "    if k > 5:\n        values = values % k\n    return (values",
+         "every row by itself"),
+        ("    return (values", "    if values[0] < 0:\n        values = values * 0 - 1\n"
+         "    return (values", "wrong for"),
         (
             "def one_hot_or_silent(values, k):\n    return torch.eye(k)[values]",
             "counts from the end",
@@ -234,6 +239,11 @@ WRONG = {
         ),
     ],
     ("06_conditional_gan", 3): [
+        ("c = torch.cat([c for", "c = torch.cat([c.detach() for", "reaches the conditions"),
+        ("c = torch.cat([c for", "c = torch.cat([c[:, :1] for", "whole pictures"),
+        ("    c = torch", "    images = images[:, :1, :1, :1].expand_as(images)\n    c = torch",
+         "whole pictures"),
+        ("    c = torch", "    if len(kinds) > 3:\n        return []\n    c = torch", "four were"),
         (
             "def in_one_batch(D, kinds):\n    return [D(images, c) for images, c in kinds]",
             "ask once",
@@ -276,24 +286,27 @@ WRONG = {
     ],
     ("07_gan_cls", 1): [
         ('"perfect": 1 / (1 + 1 / 2)', '"perfect": 0.5', r"perfect: p = q"),
-        ('"perfect": 1 / (1 + 1 / 2)', '"perfect": 0.69', r"perfect: p = q"),
+        ('"perfect": 1 / (1 + 1 / 2)', '"perfect": 0.69', r"is the logit"),
         ('"perfect": 1 / (1 + 1 / 2)', '"perfect": 66.7', "no logit, no percent"),
         ('"perfect": 1 / (1 + 1 / 2)', '"perfect": torch.tensor(2 / 3)', "a plain number"),
-        ('"perfect, naive": 1 / (1 + 1)', '"perfect, naive": 2 / 3', "no halves here"),
-        ('"perfect, without ½": 1 / (1 + 1)', '"perfect, without ½": 1 / 3', "q counts 1 there"),
-        ('"perfect, without ½": 1 / (1 + 1)', '"perfect, without ½": 2 / 3', "q counts 1 there"),
-        ("1 / (1 + 1 / 2 * 1 / 7)", "1 / (1 + 1 / 7)", "counts half"),
-        ("1 / (1 + 1 / 2 * 1 / 7)", "2 / 3", "counts half"),
-        ("1 / (1 + 1 / 2 * 1 / 7)", "1.0", "counts half"),
-        ("1 / (1 + 1 / 2 * 0.1 + 1 / 2)", "2 / 3", "three parts share"),
-        ("1 / (1 + 1 / 2 * 0.1 + 1 / 2)", "1 / 1.6", "three parts share"),
-        ("1 / (1 + 1 / 2 * 0.1 + 1 / 2)", "0.9 * 2 / 3", "three parts share"),
-        ('"on a wrong pair": 0.0', '"on a wrong pair": 1 / 3', "nothing real"),
-        ('"on a wrong pair": 0.0', '"on a wrong pair": 0.5', "nothing real"),
+        ('"naive": 1 / (1 + 1)', '"naive": 2 / 3', "no halves here"),
+        ('"no half": 1 / (1 + 1)', '"no half": 1 / 3', "q counts 1 there"),
+        ('"no half": 1 / (1 + 1)', '"no half": 2 / 3', "q counts 1 there"),
+        ("1 / (1 + 1 / 2 * 1 / 5)", "1 / (1 + 1 / 5)", "blind: .*counts half"),
+        ("1 / (1 + 1 / 2 * 1 / 5)", "14 / 15", "blind: .*counts half"),
+        ("1 / (1 + 1 / 2 * 1 / 5)", "1.0", "blind: .*counts half"),
+        ("1 / (1 + 1 / 2 * (1 / 2 + 1 / 2 * 1 / 5))", "0.8", "half of the time 1"),
+        ("1 / (1 + 1 / 2 * (1 / 2 + 1 / 2 * 1 / 5))", "(2 / 3 + 1 / 1.1) / 2", "half of the time"),
+        ("1 / (1 + 1 / 2 * 1 / 3 + 1 / 2)", "2 / 3", "three parts share"),
+        ("1 / (1 + 1 / 2 * 1 / 3 + 1 / 2)", "1 / (1 + 1 / 3 + 1 / 2)", "three parts share"),
+        ("1 / (1 + 1 / 2 * 1 / 3 + 1 / 2)", "2 / 3 / (2 / 3 + 1 / 2)", "three parts share"),
+        ('"wrong pair": 0.0', '"wrong pair": 1 / 3', "nothing real"),
+        ('"wrong pair": 0.0', '"wrong pair": 0.5', "nothing real"),
         ('"why": "b"', '"why": "a"', "the number is a balance"),
         ('"why": "b"', '"why": "c"', "no wrong pairs at all"),
         ('"why": "b"', '"why": "because"', "one of"),
         ('        "why": "b",\n', "", "the entries are"),
+        ("def predictions():\n    return [2 / 3, 0.5]", "return a dict, found list"),
     ],
     ("07_gan_cls", 2): [
         (
@@ -305,55 +318,76 @@ WRONG = {
             "def wrong_in_batch(classes, generator):\n"
             "    other = (classes[:, None] != classes[None, :]).float()\n"
             "    return other.argmax(1)",
-            "each a third of the time",
+            "equally often",
         ),
-        (
-            "def wrong_in_batch(classes, generator):\n"
-            "    other = (classes[:, None] != classes[None, :]).float() + 1e-9\n"
+        ("    if (other.sum(1) == 0).any():", "    other = other + 1e-9\n    if False:",
+         "raise ValueError"),
+        ("    if (other.sum(1) == 0).any():", "    if False:", "raise ValueError before drawing"),
+        (".flatten()", "", "int64 tensor of shape"),
+        (".flatten()", ".flatten().int()", "int64 tensor of shape"),
+        (", generator=generator)", ")", "hand it to whatever draws"),
+        (  # a later class, where there is one
+            "    if (other.sum(1) == 0).any():",
+            "    later = (classes[:, None] < classes[None, :]).float()\n"
+            "    other = torch.where(later.sum(1, keepdim=True) > 0, later, other)\n"
+            "    if (other.sum(1) == 0).any():",
+            "equally often",
+        ),
+        ("(classes[:, None] != classes[None, :])",
+         "(torch.arange(len(classes))[:, None] != torch.arange(len(classes)))",
+         "came from the same class"),
+        ("torch.multinomial(other, 1, generator=generator).flatten()",
+         "classes[torch.multinomial(other, 1, generator=generator).flatten()]",
+         "came from the same class|not classes"),
+        ("    return torch", "    other[1:] *= torch.arange(len(other)) + 1.0\n    return torch",
+         "equally often"),
+        (  # one draw for a whole class
             "    return torch.multinomial(other, 1, generator=generator).flatten()",
-            "raise ValueError",
+            "    found = torch.multinomial(other, 1, generator=generator).flatten()\n"
+            "    first = (classes[:, None] == classes[None, :]).float().argmax(1)\n"
+            "    return found[first]",
+            "for each picture by itself",
         ),
-        (
-            "def wrong_in_batch(classes, generator):\n"
-            "    other = (classes[:, None] != classes[None, :]).float()\n"
-            "    return torch.multinomial(other, 1, generator=generator).squeeze(1)",
-            "raise ValueError before drawing",
+        (  # a permutation: no partner serves twice
+            "    return torch",
+            "    while len(classes) == 6 and classes.sum() == 3:\n"
+            "        found = torch.randperm(6, generator=generator)\n"
+            "        if (classes[found] != classes).all():\n"
+            "            return found\n"
+            "    return torch",
+            "for each picture by itself",
         ),
-        (
-            "def wrong_in_batch(classes, generator):\n"
-            "    other = (classes[:, None] != classes[None, :]).float()\n"
-            "    return torch.multinomial(other, 1, generator=generator)",
-            "int64 tensor of shape",
-        ),
+        ("generator=generator)", "generator=torch.Generator().manual_seed(0))", "equally often"),
     ],
     ("07_gan_cls", 3): [
+        ("(by_sentence / by_noise)", "(by_noise / by_sentence)", "upside down"),
+        (".abs()", ".square()", "not squares"),
+        (".abs().mean()", ".square().mean().sqrt()", "not the root of squares"),
+        (".abs().mean()", ".flatten(1).norm(dim=1).mean()", "lengths of whole pictures"),
+        (".abs().mean()", ".mean()", "may be negative"),
+        (".abs().mean()", ".mean().abs()", "may be negative|hold z1"),
+        (".abs().mean()", ".mean((1, 2, 3)).abs().mean()", "pixel by pixel"),
+        (".abs().mean()", "[0].abs().mean()", "the mean is over all pictures"),
+        (".abs().mean()", "[:, 0].abs().mean()", "all channels"),
+        (".abs().mean()", "[..., 0, 0].abs().mean()", "hold z1"),
+        (".abs().mean()", ".std()", "hold z1"),
+        (".abs().mean()", ".abs().median()", "hold z1"),
+        (".abs().mean()", ".abs().amax()", "hold z1"),
+        ("draw(z1, phi2)", "draw(z2, phi2)", "hold z1"),
+        ("draw(z2, phi1)", "draw(z2, phi2)", "hold z1"),
+        ("(draw(z1, phi2) - picture)", "draw(z1, phi2)", "hold z1"),
+        (".item()", "", "Python float"),
         (
             "def sentence_sensitivity(draw, z1, z2, phi1, phi2):\n"
             "    x = draw(z1, phi1)\n"
-            "    a, b = (draw(z1, phi2) - x).abs().mean(), (draw(z2, phi1) - x).abs().mean()\n"
-            "    return (b / a).item()",
-            "upside down",
+            "    a, b = (draw(z1, phi2) - x).abs(), (draw(z2, phi1) - x).abs()\n"
+            "    return (a.mean((1, 2, 3)) / b.mean((1, 2, 3))).mean().item()",
+            "do not average the ratios",
         ),
         (
             "def sentence_sensitivity(draw, z1, z2, phi1, phi2):\n"
-            "    x = draw(z1, phi1)\n"
-            "    a, b = ((y - x).square().mean() for y in (draw(z1, phi2), draw(z2, phi1)))\n"
-            "    return (a / b).item()",
-            "not squares",
-        ),
-        (
-            "def sentence_sensitivity(draw, z1, z2, phi1, phi2):\n"
-            "    x = draw(z1, phi1)\n"
-            "    a, b = (draw(z2, phi2) - x).abs().mean(), (draw(z2, phi1) - x).abs().mean()\n"
-            "    return (a / b).item()",
+            "    return 2 * ((phi2 - phi1).abs().mean() / (z2 - z1).abs().mean()).item()",
             "hold z1",
-        ),
-        (
-            "def sentence_sensitivity(draw, z1, z2, phi1, phi2):\n"
-            "    x = draw(z1, phi1)\n"
-            "    a, b = (draw(z1, phi2) - x).mean(), (draw(z2, phi1) - x).mean()\n"
-            "    return (a / b).item()",
-            "may be negative",
         ),
     ],
     ("01_minimax_game", 1): [

@@ -31,7 +31,7 @@ LOOPS = {
     "04_text_encoder": {"train"},
     "05_measuring": {"climbed"},
     "06_conditional_gan": {"best_logits", "descend", "toy_judge"},
-    "07_gan_cls": {"climbed_D", "descend"},
+    "07_gan_cls": {"climbed_D", "climbed_G", "descend"},
 }
 ON_THE_CPU = {"01_minimax_game"}
 
