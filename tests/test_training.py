@@ -753,7 +753,7 @@ from t2i_utils import training
 
 def function():
     train(sys.argv[2], 2, snapshot=None)
-    print("world", os.environ["WORLD_SIZE"], flush=True)
+    print("world " + os.environ["WORLD_SIZE"], flush=True)  # one write: two may print at once
 
 torch.set_num_threads(1)
 players, _ = train(None, 1)
