@@ -1,5 +1,7 @@
 """Conditioning augmentation: a sentence as a distribution (Zhang et al. 2017, section 3.2)."""
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -32,14 +34,22 @@ class AugmentedGenerator(nn.Module):
     """G(z, ε, φ(t)): GAN-CLS's generator with ĉ in place of the compressed sentence.
 
     A picture takes `noise_dim` independent normal numbers: z, and ε for the sentence. The same
-    noise and sentence give the same picture.
+    noise and sentence give the same picture. `trunk` makes the body, as `generator_trunk` does.
     """
 
-    def __init__(self, z_dim=100, embed_dim=1024, c_dim=128, width=64, image_size=64):
+    def __init__(
+        self,
+        z_dim=100,
+        embed_dim=1024,
+        c_dim=128,
+        width=64,
+        image_size=64,
+        trunk: Callable[[int, int, int], nn.Module] = generator_trunk,
+    ):
         super().__init__()
         self.noise_dim, self.split = z_dim + c_dim, (z_dim, c_dim)
         self.augment = ConditioningAugmentation(embed_dim, c_dim)
-        self.trunk = generator_trunk(z_dim + c_dim, width, image_size)
+        self.trunk = trunk(z_dim + c_dim, width, image_size)
         self.apply(init_weights)
 
     def forward(

@@ -87,9 +87,7 @@ class Stage1Generator(AugmentedGenerator):
     """G₀(z, ε, φ(t)): a sketch [B, 3, S, S] in [−1, 1], from noise and a sampled sentence."""
 
     def __init__(self, z_dim=100, embed_dim=1024, c_dim=128, width=128, image_size=64):
-        super().__init__(z_dim, embed_dim, c_dim, width, image_size)
-        self.trunk = upsampling_trunk(z_dim + c_dim, width, image_size)
-        self.apply(init_weights)
+        super().__init__(z_dim, embed_dim, c_dim, width, image_size, upsampling_trunk)
 
 
 def judging_trunk(width: int, image_size: int) -> nn.Sequential:

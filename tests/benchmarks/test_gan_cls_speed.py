@@ -14,24 +14,16 @@ import sys
 import time
 
 import torch
-from timing import SameBatch, pictures_per_second, show
+from timing import SameBatch, pictures_per_second, random_pairs, show
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from t2i_utils.data.captioned import Batch
 from t2i_utils.lesson import working_device
 from t2i_utils.models.gan_cls import Discriminator, Generator, three_scores
 from t2i_utils.objectives import generator_loss, matching_aware_loss
 from t2i_utils.training import Players, fit, frozen
 
 Z, EMBEDDING = 100, 256
-
-
-def random_pairs(batch_size, side):
-    """A batch of random pictures and embeddings."""
-    images = torch.rand(batch_size, 3, side, side) * 2 - 1
-    right, wrong = torch.randn(2, batch_size, EMBEDDING)
-    return Batch(images, torch.arange(batch_size), right, wrong)
 
 
 def make_players(width, side):
@@ -78,8 +70,8 @@ def published(players, batches, wrong_images, steps, device):
 
 def measure(batch_size=64, width=64, side=64, steps=10, repeats=3):
     """Pictures per second of each way."""
-    device, batches = working_device(), SameBatch(random_pairs(batch_size, side))
-    other = random_pairs(batch_size, side).images
+    device, batches = working_device(), SameBatch(random_pairs(batch_size, side, EMBEDDING))
+    other = random_pairs(batch_size, side, EMBEDDING).images
     ways = {
         "published": lambda players, n: published(players, batches, other, n, device),
         "notebook 07": lambda players, n: fit(players, batches, step, steps=n, progress=False),
@@ -90,7 +82,7 @@ def measure(batch_size=64, width=64, side=64, steps=10, repeats=3):
 def work_of_a_step(batch_size, width, side):
     """Floating-point operations of one step of notebook 07."""
     with FlopCounterMode(display=False) as counter:
-        step(make_players(width, side), random_pairs(batch_size, side))
+        step(make_players(width, side), random_pairs(batch_size, side, EMBEDDING))
     return counter.get_total_flops()
 
 

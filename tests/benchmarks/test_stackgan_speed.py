@@ -14,9 +14,8 @@ import resource
 import sys
 
 import torch
-from timing import SameBatch, pictures_per_second, show
+from timing import SameBatch, pictures_per_second, random_pairs, show
 
-from t2i_utils.data.captioned import Batch
 from t2i_utils.lesson import working_device
 from t2i_utils.models.gan_cls import three_scores
 from t2i_utils.models.stackgan import Discriminator, Stage1Generator, Stage2Generator
@@ -24,13 +23,6 @@ from t2i_utils.objectives import generator_loss, kl_to_standard_normal, matching
 from t2i_utils.training import Players, fit, frozen
 
 EMBEDDING, KL_WEIGHT = 1024, 2 / 128  # the weight of the authors' code, for a sum over dimensions
-
-
-def random_pairs(batch_size, side):
-    """A batch of random pictures and embeddings."""
-    images = torch.rand(batch_size, 3, side, side) * 2 - 1
-    right, wrong = torch.randn(2, batch_size, EMBEDDING)
-    return Batch(images, torch.arange(batch_size), right, wrong)
 
 
 def adam(network):
@@ -82,7 +74,7 @@ def textbook(players, batches, steps, device):
 
 def measure(batch_size=64, width=64, side=64, steps=5, repeats=3):
     """Pictures per second of each way."""
-    device, batches = working_device(), SameBatch(random_pairs(batch_size, side))
+    device, batches = working_device(), SameBatch(random_pairs(batch_size, side, EMBEDDING))
     ways = {
         "textbook": lambda players, n: textbook(players, batches, n, device),
         "Stage-I": lambda players, n: fit(players, batches, step, steps=n, progress=False),
@@ -95,7 +87,7 @@ def step_of_stage_2(batch_size, width=128, side=64):
     sketcher = Stage1Generator(100, EMBEDDING, 128, width, side).eval()
     G = Stage2Generator(EMBEDDING, 128, width, side, 4 * side)
     players = Players(G, D := Discriminator(EMBEDDING, 128, width // 2, 4 * side), adam(G), adam(D))
-    batch = random_pairs(batch_size, 4 * side)
+    batch = random_pairs(batch_size, 4 * side, EMBEDDING)
     with torch.no_grad():
         sketch = sketcher(torch.randn(batch_size, sketcher.noise_dim), batch.embedding)
     fake = G(sketch, torch.randn(batch_size, G.noise_dim), batch.embedding)
@@ -113,7 +105,7 @@ def peak():
 
 def full_size():
     print(f"before: peak {peak():,.0f} MB")
-    step(make_players(128, 64), random_pairs(64, 64))
+    step(make_players(128, 64), random_pairs(64, 64, EMBEDDING))
     print(f"one step of Stage-I at batch 64: peak {peak():,.0f} MB")
     print(f"one step of Stage-II, pictures {tuple(step_of_stage_2(4))}: peak {peak():,.0f} MB")
 

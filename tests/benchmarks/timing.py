@@ -4,6 +4,7 @@ import time
 
 import torch
 
+from t2i_utils.data.captioned import Batch
 from t2i_utils.lesson import working_device
 
 
@@ -15,6 +16,13 @@ class SameBatch:
 
     def __getitem__(self, i):
         return self.batch
+
+
+def random_pairs(batch_size, side, embed_dim):
+    """A batch of random pictures, each with a right and a wrong embedding."""
+    images = torch.rand(batch_size, 3, side, side) * 2 - 1
+    right, wrong = torch.randn(2, batch_size, embed_dim)
+    return Batch(images, torch.arange(batch_size), right, wrong)
 
 
 def pictures_per_second(ways, make_players, batch_size, steps, repeats):
