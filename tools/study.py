@@ -51,11 +51,18 @@ FURTHER_ARMS = [
     for run in SIX_SEEDS
 ]
 PATIENCE = [{"seed": 0, "steps": 4400, "published": True}, {"seed": 0, "steps": 17600}]
+# 09: the dial of λ, noise without a cloud, few sentences; and four times the steps.
+DIAL = [
+    run | {"further": "0 0.001 0.1 1 fixed wider few" if run["seed"] < 3 else "fixed few"}
+    for run in SIX_SEEDS
+]
+LONGER = [{"seed": 0, "steps": 4400, "further": "0"}]
 PLANS = {
     "04": SIX_SEEDS,
     "05": SIX_SEEDS,
     "06": LOUDER,
     "07": FURTHER_ARMS + PATIENCE,
+    "09": DIAL + LONGER,
 }
 
 

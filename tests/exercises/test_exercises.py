@@ -10,6 +10,7 @@ import torch
 
 from t2i_utils import lesson
 from t2i_utils.data import blooms
+from t2i_utils.objectives import kl_to_standard_normal
 
 NOTEBOOKS = sorted((lesson.ROOT / "notebooks").glob("[0-9]*.ipynb"))
 
@@ -770,6 +771,102 @@ WRONG = {
         ('"why": "c"', '"why": "all three"', "one of"),
         ('"why": "c"}', '"because": "c"}', "the five entries are"),
     ],
+    ("09_conditioning_augmentation", 1): [
+        ('"far": 0.5 * 2**2', '"far": 2 * 2.0', "½ μ² is all"),
+        ('"far": 0.5 * 2**2', '"far": 0.5 * (4 + 1)', "½ μ² is all"),
+        ("(math.exp(-2) + 2 - 1)", "(math.exp(-1) + 1 - 1)", "σ² = e⁻² and log σ² = −2"),
+        ("(math.exp(-2) + 2 - 1)", "(math.exp(-2) - 2 - 1)", "never negative"),
+        ("(math.exp(2) - 2 - 1)", "(math.exp(2) + 2 - 1)", "log σ² = 2"),
+        ("(math.exp(2) - 2 - 1)", "(math.exp(1) - 1 - 1)", "log σ² = 2"),
+        ("128 * 0.5 * 0.5**2", "0.125", "add up"),
+        ('"mean": 2 * 0.5 * 0.5**2', '"mean": 16.0', "2/128 · sum"),
+        ('"mean": 2 * 0.5 * 0.5**2', '"mean": 0.125', "2/128 · sum"),
+        ('"nothing": 0.0', '"nothing": 0.5', "the standard normal itself"),
+        ('"nothing": 0.0', '"nothing": -1.0', "never negative"),
+        ('"nothing": 0.0', '"nothing": None', "plain number"),
+        ('"nothing": 0.0', '"nothing": math.nan', "give a number"),
+        ('"why": "b"', '"why": "a"', "task harder"),
+        ('"why": "b"', '"why": "c"', "λ that pulls"),
+        ('"why": "b"', '"why": "points"', "one of"),
+        ('"why": "b"', '"because": "b"', "the entries are"),
+    ],
+    ("09_conditioning_augmentation", 2): [
+        (".sum(1)", ".mean(1)", "add the dimensions up"),
+        ("return 0.5 * (", "return (", "½ is missing"),
+        ("+ apart - 1)", "+ apart)", "− 1 in every dimension"),
+        ("+ apart - 1).sum(1)", "+ apart).sum(1) - 0.5", "before they are added up"),
+        ("+ apart - 1).sum(1)", "+ apart).sum(1) - 1", "inside the ½"),
+        ("other_logvar - logvar", "logvar - other_logvar", "not the other way round"),
+        ("(mu - other_mu).square()", "(mu - other_mu).abs()", "difference is squared"),
+        ("(mu - other_mu).square()", "(mu - other_mu)", "difference is squared"),
+        ("(logvar.exp() + (mu - other_mu).square()) / other",
+         "logvar.exp() + (mu - other_mu).square() / other", "divided by σ'², too"),
+        (" + (mu - other_mu).square()", "", "where are the means"),
+        ("other_logvar - logvar + apart", "apart", "where are the logarithms"),
+        ("(other_logvar - logvar + apart", "(0.5 * (other_logvar - logvar) + apart",
+         "no further ½"),
+        ("/ other_logvar.exp()", "/ logvar.exp()", "divide by the .other. cloud"),
+        ("(logvar.exp() +", "((0.5 * logvar).exp() +", "½ logvar. is σ"),
+        ("(logvar.exp() + (mu - other_mu).square()) / other_logvar.exp()",
+         "(logvar + (mu - other_mu).square()) / other_logvar", "take its exponential"),
+        ("def kl_between(mu, logvar, other_mu, other_logvar)",
+         "def kl_between(other_mu, other_logvar, mu, logvar)", "turned round"),
+        (".sum(1)", ".sum()", "one number for each row"),
+        (".sum(1)", ".sum(1) / math.log(2)", "natural logarithm"),
+        (".sum(1)", ".sum(1).float()", "float64 was given"),
+        (".sum(1)", ".sum(1).detach()", "gradients have to flow"),
+        ("logvar.exp() + (mu", "logvar.detach().exp() + (mu", "gradient of logvar"),
+        ("/ other_logvar.exp()", "/ other_logvar.data.exp()", "gradient of other_logvar"),
+        ("(mu - other_mu).square()", "(mu - other_mu).detach().square()", "gradient of mu"),
+        ("    apart = ", "    mu -= other_mu\n    other_mu = 0 * mu\n    apart = ",
+         "no in-place"),
+        ("/ other_logvar.exp()", "", "hold the formula"),
+    ],
+    ("09_conditioning_augmentation", 3): [
+        ("generator=generator, ", "", "hand it on"),
+        ("generator=generator, ", "generator=torch.Generator().manual_seed(0), ",
+         "another generator gave the same"),
+        ("generator=generator, ",
+         "generator=torch.Generator().manual_seed(generator.initial_seed()), ", "do not seed"),
+        ("    rows = ", "    generator.manual_seed(generator.initial_seed())\n    rows = ",
+         "do not seed"),
+        ("    rows = torch.randn(number, len(row), generator=generator, dtype=row.dtype)",
+         "    torch.manual_seed(generator.seed())\n    rows = torch.randn(number, len(row), "
+         "dtype=row.dtype)", "hand it on"),
+        (", dtype=row.dtype", "", "the result torch.float32"),
+        ("row[:z_dim]", "row[-z_dim:]", "not kept"),
+        ("rows[:, z_dim:] = row[z_dim:]", "rows[:, -z_dim:] = row[-z_dim:]", "not kept"),
+        ("rows[:, z_dim:] = row[z_dim:]", "rows[:, z_dim + 1 :] = row[z_dim + 1 :]", "not kept"),
+        ('if keep in ("z", "both")', 'if keep in ("ε", "both")', "not kept"),
+        ("torch.randn(number, len(row), generator=generator, dtype=row.dtype)",
+         "torch.randn(1, len(row), generator=generator, dtype=row.dtype).repeat(number, 1)",
+         "every row draws for itself"),
+        ("torch.randn(number, len(row), generator=generator, dtype=row.dtype)",
+         "torch.randn(number, 1, generator=generator, dtype=row.dtype).repeat(1, len(row))",
+         "every .number. of a row"),
+        ("    return rows", "    rows[number // 2 :] = rows[: number - number // 2]\n"
+         "    return rows", "every row draws for itself"),
+        ("    return rows", "    rows[-1] = row\n    return rows", "still row's"),
+        ("    return rows", "    return rows.clamp(-2, 2)", "standard normal|draws for itself"),
+        ('    if keep in ("z", "both"):',
+         '    rows = rows.sort(1).values\n    if keep in ("z", "both"):',
+         "do not sort|standard normal"),
+        ("torch.randn(number, len(row)", "torch.randn(1, len(row)", r"\[number, n\]"),
+        ("torch.randn(", "torch.rand(", "standard normal|draws for itself"),
+        ("torch.randn(number, len(row), generator=generator, dtype=row.dtype)",
+         "(torch.rand(number, len(row), generator=generator, dtype=row.dtype) - 0.5) * 12**0.5",
+         "standard normal|draws for itself"),
+        ("rows = torch.randn(", "rows = 3 * row + torch.randn(", "standard normal"),
+        ("    rows = ", "    row[:z_dim] += 1\n    rows = ", "work on a copy"),
+        ('    if keep in ("z", "both"):', '    if keep == "both":\n'
+         '        return row.expand(number, -1)\n    if keep == "z":', "no view of row"),
+        ('    if keep in ("z", "both"):', '    if keep == "both":\n'
+         '        return row.repeat(3, 1)\n    if keep == "z":', "number times"),
+        ('in ("z", "both")', 'in ("z",)', "the row, as is"),
+        ('keep not in ("z", "ε", "both")', 'keep not in ("z", "eps", "both")', "raised ValueError"),
+        ('    if keep not in ("z", "ε", "both"):', "    if False:", "raise ValueError"),
+        ("raise ValueError", "raise KeyError", "raise ValueError"),
+    ],
 }
 
 ALL = [(p.stem, n, *e) for p in NOTEBOOKS for n, e in enumerate(exercises(p), start=1)]
@@ -779,6 +876,7 @@ def run(*sources):
     """Run cells in a fresh notebook's names: a check may rely on torch, re and the package."""
     names = {"torch": torch, "nn": torch.nn, "F": torch.nn.functional, "math": math, "re": re}
     names |= {"lesson": lesson, "blooms": blooms}
+    names["kl_to_standard_normal"] = kl_to_standard_normal
     for source in sources:
         exec(compile(source, "cell", "exec"), names)  # noqa: S102
 
