@@ -57,12 +57,22 @@ DIAL = [
     for run in SIX_SEEDS
 ]
 LONGER = [{"seed": 0, "steps": 4400, "further": "0"}]
+# 10: both mixtures of body and cloud, 07's own pair, a D that is told G's μ; on three seeds also
+# a body without residual blocks, and a D that compresses that μ. Then 4 and 16 times the steps.
+MIXTURES = [
+    run | {"further": "cloud nearest 07 borrowed" + " plain squeezed" * (run["seed"] < 3)}
+    for run in SIX_SEEDS
+]
+PATIENCE_10 = [
+    {"seed": 0, "steps": times * 1000, "steps_transposed": times * 1280} for times in (4, 16)
+]
 PLANS = {
     "04": SIX_SEEDS,
     "05": SIX_SEEDS,
     "06": LOUDER,
     "07": FURTHER_ARMS + PATIENCE,
     "09": DIAL + LONGER,
+    "10": MIXTURES + PATIENCE_10,
 }
 
 

@@ -26,6 +26,7 @@ from t2i_utils.metrics.matching import contradicts, finds_its_sentence
 from t2i_utils.metrics.pixels import COLOURS, colour_of_centre, colour_words, nyquist_power
 from t2i_utils.metrics.probes import linear_reader, probe
 from t2i_utils.metrics.scores import WAYS, asked_three_ways, scores
+from t2i_utils.metrics.variety import other_values
 
 __all__ = [
     "COLOURS",
@@ -57,6 +58,7 @@ __all__ = [
     "moments",
     "nearest",
     "nyquist_power",
+    "other_values",
     "photographs_exam",
     "precision_and_recall",
     "probe",
