@@ -57,14 +57,16 @@ DIAL = [
     for run in SIX_SEEDS
 ]
 LONGER = [{"seed": 0, "steps": 4400, "further": "0"}]
-# 10: both mixtures of body and cloud, 07's own pair, a D that is told G's μ; on three seeds also
-# a body without residual blocks, and a D that compresses that μ. Then 4 and 16 times the steps.
+# 10: both mixtures of body and cloud, a body without residual blocks, a D that is told G's μ; on
+# three seeds what takes these apart. Then 4 and 16 times the steps.
 MIXTURES = [
-    run | {"further": "cloud nearest 07 borrowed" + " plain squeezed" * (run["seed"] < 3)}
+    run | {"further": "cloud nearest plain plain-cloud borrowed"
+           + " start enlarging gentle 07 squeezed frozen untrained" * (run["seed"] < 3)}
     for run in SIX_SEEDS
-]
+]  # fmt: skip
 PATIENCE_10 = [
-    {"seed": 0, "steps": times * 1000, "steps_transposed": times * 1280} for times in (4, 16)
+    {"seed": 0, "steps": 4000, "steps_transposed": 5120},
+    {"seed": 0, "steps": 16000, "steps_transposed": 20480},
 ]
 PLANS = {
     "04": SIX_SEEDS,

@@ -10,6 +10,7 @@ import torch
 
 from t2i_utils import lesson
 from t2i_utils.data import blooms
+from t2i_utils.models.stackgan import Stage1Generator
 from t2i_utils.objectives import kl_to_standard_normal
 
 NOTEBOOKS = sorted((lesson.ROOT / "notebooks").glob("[0-9]*.ipynb"))
@@ -867,6 +868,99 @@ WRONG = {
         ('    if keep not in ("z", "ε", "both"):', "    if False:", "raise ValueError"),
         ("raise ValueError", "raise KeyError", "raise ValueError"),
     ],
+    ("10_stackgan_stage1", 1): [
+        ('"kinds": 4 * 4', '"kinds": 4', "that is stride 2"),
+        ('"kinds": 4 * 4', '"kinds": 8', "two for rows and two for columns"),
+        ('"each": (8 // 4) ** 2', '"each": 16', "every other weight"),
+        ('"each": (8 // 4) ** 2', '"each": 64', "every fourth weight"),
+        ('"enlarged": 0.0', '"enlarged": 0.06', "not added up"),
+        ('"enlarged": 0.0', '"enlarged": 0.25', "nothing is left"),
+        ('"enlarged": 0.0', '"enlarged": 1', "nothing is left"),
+        ('"wave": 2**0.5', '"wave": 1.0', "sides of a square"),
+        ('"wave": 2**0.5', '"wave": 2', "that is .H.0"),
+        ('"wave": 2**0.5', '"wave": 1j', "plain number"),
+        ('"work": 9 / 4', '"work": 4 / 9', "the dearer one"),
+        ('"work": 9 / 4', '"work": 9 / 16', "with four weights"),
+        ('"work": 9 / 4', '"work": 9', "3 · 3 at every pixel"),
+        (" + 2 * (8 + 8 + 32)", "", "batch norms have weights"),
+        (" + 2 * (8 + 8 + 32)", " + 3 * (8 + 8 + 32)", "no biases before"),
+        ("9 * 8 * 32", "8 * 32", "a 1 × 1 and two 3 × 3"),
+        ('"wave": 2**0.5', '"wave": 1.42', "sides of a square|1 − i"),
+        ('"kinds": 4 * 4', '"kinds": "16"', "plain number"),
+        ('"enlarged": 0.0', '"enlarged": math.nan', "give a number"),
+        ('"enlarged": 0.0', '"enlarged": None', "plain number"),
+        ('"why": "b"', '"why": "a"', "look at .frozen"),
+        ('"why": "b"', '"why": "c"', "listens for it"),
+        ('"why": "b"', '"why": "noise"', "one of"),
+        ('"why": "b"', '"because": "b"', "the entries are"),
+    ],
+    ("10_stackgan_stage1", 2): [
+        (".flip(2, 3)", "", "turned round"),
+        (".flip(2, 3)", ".flip(2)", "flip both"),
+        (".flip(2, 3)", ".flip(3)", "flip both"),
+        (".transpose(0, 1)", "", r"transpose"),
+        ("return wide", "return wide / 4", "no mean"),
+        ("for q in (0, 1)", "for q in (p,)", "not only the diagonal"),
+        ("for q in (0, 1)", "for q in (0,)", "across as well as down"),
+        ("for p in (0, 1)", "for p in (0,)", "down as well as across"),
+        ("            wide[:, :, p : p + 3, q : q + 3] += turned",
+         "            wide[:, :, p : p + 3, q : q + 3] = turned", "not ="),
+        ("kernel.transpose(0, 1).flip", "kernel.reshape(kernel.shape[1], -1, 3, 3).flip",
+         "swaps them"),
+        ("return wide", "return wide / 2", "carries the whole value"),
+        ("return wide", "return wide.detach().requires_grad_()", "a new leaf"),
+        ("return wide", "return torch.nn.Parameter(wide)", "a new leaf"),
+        ("for q in (0, 1)", "for q in (1 - p,)", "not only the diagonal"),
+        ("return wide", "return wide[:, :, :3, :3]", "the shape is"),
+        ("return wide", "return wide.float()", "kernel is torch.float64"),
+        ("return wide", "return wide.detach()", "gradients have to flow"),
+        ("+= turned", "+= turned if p else turned.detach()", "part is detached"),
+        ("    turned = ", "    kernel.data *= 2\n    turned = ", "work on a copy"),
+        ("kernel.new_zeros(*turned.shape[:2], 4, 4)",
+         "torch.zeros(*turned.shape[:2], 4, 4, dtype=torch.float64)", "whatever that is"),
+        ("return wide", "return wide.flip(2)", "flip both"),
+        ("return wide", "return wide.numpy(force=True)", "return a tensor"),
+        ("return wide", "wide[:, :, 0] = 0\n    return wide", "off by up to"),
+    ],
+    ("10_stackgan_stage1", 3): [
+        ("return 2 * c", "return 0", "has a scale and a shift"),
+        ("return 2 * c", "return c", "has a scale and a shift"),
+        ("return 2 * c", "return 4 * c", "are not trained"),
+        ("return 2 * c", "return 3 * c", "no bias before"),
+        ("norm(16 * wide)", "3 * 16 * wide", "in Start neither"),
+        ("(9 * width + 1) * 3", "9 * width * 3", "so it has biases"),
+        ("(embed_dim + 1) * 2 * c_dim", "embed_dim * 2 * c_dim", "of the cloud has biases"),
+        ("(embed_dim + 1) * 2 * c_dim", "(embed_dim + 1) * c_dim", "twice c_dim"),
+        ("(z_dim + c_dim) * 16", "z_dim * 16", "z and ĉ side by side"),
+        ("(z_dim + c_dim) * 16", "(z_dim + embed_dim) * 16", "ĉ, not φ"),
+        ("(z_dim + c_dim) * 16 * wide + norm(16 * wide)", "(z_dim + c_dim) * wide + norm(wide)",
+         "4 × 4 places"),
+        ("norm(16 * wide)", "norm(wide)", "over all 16"),
+        (" + block(wide // 2)", "", "two residual blocks"),
+        (" + block(wide) + doublings", " + doublings", "two residual blocks"),
+        ("block(wide // 2)", "block(wide)", "half of the first"),
+        ("doublings + block(wide // 2)",
+         "doublings + sum(block(wide // 2**i) for i in range(1, 6) if wide // 2**i >= width)",
+         "4 × 4 and 8 × 8 only"),
+        ("9 * n * c + norm(c)", "n * c + norm(c)", "the usual bottleneck"),
+        ("doublings += 9 * c", "doublings += 16 * c", "the doublings convolve 3 × 3"),
+        ("doublings += 9 * c", "doublings += c", "go through the pieces"),
+        ("(9 * width + 1) * 3", "(width + 1) * 3", "last convolution is 3 × 3"),
+        ("(9 * width + 1) * 3", "(9 * width + 1) * 3 + 6", "no batch norm after the last"),
+        ("n = c // 4", "n = c // 2", "go through the pieces"),
+        (" + norm(16 * wide)", "", "Start's"),
+        ("+ 9 * n * n + norm(n) +", "+", "a block has three"),
+        (" + block(wide) + doublings + block(wide // 2)", " + doublings", "blocks count, too"),
+        ("return augment + ", "return ", "linear layer counts"),
+        ("(9 * width + 1) * 3", "(16 * width + 1) * 3", "last convolution is 3 × 3"),
+        ("while c > width", "while c > 2 * width", "go through the pieces"),
+        ("return augment + start", "return None and start", "return a number"),
+        ("    def norm(c):", "    torch.nn.Linear(1, 1)\n\n    def norm(c):", "no network is"),
+        ("wide = width * image_size // 8", "wide = width * 8", "go through the pieces"),
+        ("wide = width * image_size // 8", "wide = width * image_size / 8", "a Python int"),
+        ("    return augment", "    return 14_247_811\n    return augment",
+         "go through the pieces"),
+    ],
 }
 
 ALL = [(p.stem, n, *e) for p in NOTEBOOKS for n, e in enumerate(exercises(p), start=1)]
@@ -876,7 +970,7 @@ def run(*sources):
     """Run cells in a fresh notebook's names: a check may rely on torch, re and the package."""
     names = {"torch": torch, "nn": torch.nn, "F": torch.nn.functional, "math": math, "re": re}
     names |= {"lesson": lesson, "blooms": blooms}
-    names["kl_to_standard_normal"] = kl_to_standard_normal
+    names |= {"kl_to_standard_normal": kl_to_standard_normal, "Stage1Generator": Stage1Generator}
     for source in sources:
         exec(compile(source, "cell", "exec"), names)  # noqa: S102
 
