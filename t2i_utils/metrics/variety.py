@@ -14,8 +14,8 @@ OPEN_OR_NOT = ("background", "size")
 
 def other_values(
     seen: Int64[Tensor, "n a"],
-    again: Int64[Tensor, "n a"],
-    asked: Int64[Tensor, "n a"],
+    again: Int64[Tensor, "_ _"],
+    asked: Int64[Tensor, "_ _"],
     names: Sequence[str] = OPEN_OR_NOT,
 ) -> dict[str, float]:
     """How often two pictures of a sentence show different values of an attribute.
