@@ -5,10 +5,13 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
 from t2i_utils.lesson import seed_for
+
+CANDIDATES = 16  # wrong sentences that a near miss is the nearest of
 
 
 def to_unit(images: UInt8[Tensor, "..."] | UInt8[np.ndarray, "..."]) -> Float[Tensor, "..."]:
@@ -203,8 +206,9 @@ class Batches(torch.utils.data.Dataset):
     So a resumed run needs no state of an iterator, and several processes share an epoch by taking
     different steps. Pictures come in a new order each epoch, every one once; the last batch of an
     epoch is filled from the next. `mean_of` embeddings of different sentences are averaged (4 in
-    the code of Reed et al. 2016). With `embeddings` None the batches are of pictures alone, the
-    same ones.
+    the code of Reed et al. 2016). A share `near_misses` of the wrong sentences are the nearest of
+    `CANDIDATES` that are wrong: most random ones are wrong about everything, and teach D little.
+    With `embeddings` None the batches are of pictures alone, the same ones.
 
     Raises ValueError for what cannot make a batch, IndexError for a negative step.
     """
@@ -217,6 +221,7 @@ class Batches(torch.utils.data.Dataset):
         batch_size: int,
         seed: int,
         mean_of: int = 1,
+        near_misses: float = 0.0,
     ):
         if split not in data.splits:
             raise ValueError(f"{data.name}: unknown split {split!r}, not of {list(data.splits)}")
@@ -229,9 +234,13 @@ class Batches(torch.utils.data.Dataset):
                              f"expected ({len(data.images)}, {data.sentences_each}, T)")
         if not 1 <= mean_of <= data.sentences_each:
             raise ValueError(f"{data.name}: mean_of {mean_of}, expected 1 to {data.sentences_each}")
+        if not 0 <= near_misses <= 1 or near_misses and mean_of > 1:
+            raise ValueError(f"{data.name}: near_misses {near_misses} with mean_of {mean_of}, "
+                             "expected a share from 0 to 1, and single sentences where it is not 0")
         self.data, self.embeddings, self.split_pictures = data, embeddings, data.splits[split]
         self.split = split
         self.batch_size, self.seed, self.mean_of = batch_size, seed, mean_of
+        self.near_misses = near_misses
         self._epoch, self._order = -1, torch.empty(0)
 
     def __getitem__(self, step: int) -> Batch:
@@ -245,10 +254,13 @@ class Batches(torch.utils.data.Dataset):
             return Batch(to_unit(images), pictures, attributes=attributes)
         any_of = torch.ones(len(pictures), data.sentences_each)
         sentences = _distinct(any_of, self.mean_of, generator)
+        embedding = self.embeddings[pictures[:, None], sentences].float().mean(1)
         owners, wrong = _wrong(data, self.split_pictures, pictures, self.mean_of, generator)
+        if self.near_misses:
+            owners, wrong = self._nearer(pictures, embedding, owners, wrong, generator)
         return Batch(
             images=to_unit(images),
-            embedding=self.embeddings[pictures[:, None], sentences].float().mean(1),
+            embedding=embedding,
             wrong_embedding=self.embeddings[owners[:, None], wrong].float().mean(1),
             pictures=pictures,
             sentences=sentences[:, 0],
@@ -275,8 +287,25 @@ class Batches(torch.utils.data.Dataset):
             "batch_size": int(self.batch_size),
             "seed": int(self.seed),
             "mean_of": int(self.mean_of),
+            "near_misses": float(self.near_misses),
             "embeddings": "none" if table is None else str(tuple(table.shape)),
         }
+
+    def _nearer(self, pictures, embedding, owners, wrong, generator) -> tuple[Tensor, Tensor]:
+        """In a share of the rows the wrong sentence most like the right one, of `CANDIDATES`."""
+        data, size = self.data, (len(pictures), CANDIDATES - 1)
+        drawn = torch.randint(len(self.split_pictures), size, generator=generator)
+        owned_by = torch.cat([owners[:, None], self.split_pictures[drawn]], 1)
+        numbers = torch.randint(data.sentences_each, size, generator=generator)
+        numbers = torch.cat([wrong, numbers], 1)
+        other_class = data.classes[owned_by] != data.classes[pictures][:, None]
+        is_wrong = ~data.is_true(pictures[:, None], owned_by, numbers) & other_class
+        others = F.normalize(self.embeddings[owned_by, numbers].float(), dim=2)
+        alike = torch.einsum("bkt,bt->bk", others, F.normalize(embedding, dim=1))
+        nearest = alike.masked_fill(~is_wrong, -torch.inf).argmax(1, keepdim=True)
+        near = torch.rand(len(pictures), 1, generator=generator) < self.near_misses
+        chosen = torch.where(near, nearest, 0)  # candidate 0 is the random one
+        return owned_by.gather(1, chosen).squeeze(1), numbers.gather(1, chosen)
 
     def _pictures_of(self, step: int) -> Int64[Tensor, " B"]:
         position = step * self.batch_size + torch.arange(self.batch_size)

@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from t2i_utils.checkpoints import load_network
+from t2i_utils.lesson import pretrained
 from t2i_utils.models import gan_cls
 from t2i_utils.models.augmentation import (
     AugmentedGenerator,
@@ -113,12 +115,44 @@ class Discriminator(gan_cls.Discriminator):
         self.apply(init_weights)
 
 
+def sketch_reader(width: int) -> nn.Sequential:
+    """Stage-II's way down: a sketch [B, 3, s, s] becomes a map [B, 4 · width, s/4, s/4]."""
+    return nn.Sequential(
+        nn.Conv2d(3, width, 3, 1, 1),
+        nn.ReLU(),
+        *convolution(width, 2 * width, 4),
+        nn.ReLU(),
+        *convolution(2 * width, 4 * width, 4),
+        nn.ReLU(),
+    )
+
+
+def refinement(channels: int, blocks: int) -> nn.Sequential:
+    """Residual blocks of two 3 × 3 convolutions, as wide inside as outside."""
+    bodies = (
+        [*convolution(channels, channels), nn.ReLU(), *convolution(channels, channels)]
+        for _ in range(blocks)
+    )
+    return nn.Sequential(*(Residual(*body) for body in bodies))
+
+
+def enlargement(channels: int, doublings: int) -> nn.Sequential:
+    """Stage-II's way up: each doubling halves the channels; then three, and tanh."""
+    widths = [channels // 2**i for i in range(doublings + 1)]
+    pairs = zip(widths, widths[1:], strict=False)
+    steps = [nn.Sequential(*doubled(wide, narrow), nn.ReLU()) for wide, narrow in pairs]
+    return nn.Sequential(*steps, nn.Conv2d(widths[-1], 3, 3, 1, 1), nn.Tanh())
+
+
 class Stage2Generator(nn.Module):
     """G(x₀, ε, φ(t)): a sketch and its sentence, read again, become a larger picture.
 
     The sketch [B, 3, s, s] is brought down to s/4 × s/4 (M_g: 16 of 64), joined with a ĉ of its
     own, refined by `blocks` residual blocks, and brought up to [B, 3, S, S] in [−1, 1]. There is
-    no z: what a sentence leaves open the sketch has decided.
+    no z: what a sentence leaves open the sketch has decided. With `recompute`, activations are
+    computed again where gradients need them (`recomputing.recomputed`): slower, in less memory.
+
+    Raises ValueError where S is not 2 or 4 times s.
     """
 
     def __init__(
@@ -131,29 +165,12 @@ class Stage2Generator(nn.Module):
                 f"image_size is {image_size} from sketches of {sketch_size}; expected 2 or 4 times "
                 "their side"
             )
-        self.noise_dim, wide = c_dim, 4 * width
+        self.noise_dim, wide, self.recompute = c_dim, 4 * width, False
         self.augment = ConditioningAugmentation(embed_dim, c_dim)
-        self.down = nn.Sequential(
-            nn.Conv2d(3, width, 3, 1, 1),
-            nn.ReLU(),
-            *convolution(width, 2 * width, 4),
-            nn.ReLU(),
-            *convolution(2 * width, wide, 4),
-            nn.ReLU(),
-        )
+        self.down = sketch_reader(width)
         self.join = nn.Sequential(*convolution(wide + c_dim, wide), nn.ReLU())
-        self.refine = nn.Sequential(
-            *(
-                Residual(*convolution(wide, wide), nn.ReLU(), *convolution(wide, wide))
-                for _ in range(blocks)
-            )
-        )
-        widths = [wide // 2**i for i in range(ups + 1)]
-        steps = [
-            nn.Sequential(*doubled(a, b), nn.ReLU())
-            for a, b in zip(widths, widths[1:], strict=False)
-        ]
-        self.up = nn.Sequential(*steps, nn.Conv2d(widths[-1], 3, 3, 1, 1), nn.Tanh())
+        self.refine = refinement(wide, blocks)
+        self.up = enlargement(wide, ups)
         self.apply(init_weights)
 
     def forward(
@@ -166,3 +183,59 @@ class Stage2Generator(nn.Module):
         seen = self.down(sketch)
         said = c_hat[:, :, None, None].expand(-1, -1, *seen.shape[2:])  # on every place
         return self.up(self.refine(self.join(torch.cat([seen, said], 1))))
+
+
+class StackGAN(nn.Module):
+    """G(noise, φ(t)) of both stages: sentence → sketch → picture; only Stage-II is trained.
+
+    `noise` holds Stage-I's z and ε₀ and then Stage-II's ε. Stage-I stays in evaluation mode,
+    whatever mode this is put in, and gets no gradients: neither weights nor the statistics of its
+    batch norms move.
+    """
+
+    def __init__(self, stage1: AugmentedGenerator, stage2: Stage2Generator):
+        super().__init__()
+        self.stage1, self.stage2 = stage1.eval().requires_grad_(False), stage2
+        self.split = (stage1.noise_dim, stage2.noise_dim)
+        self.noise_dim = sum(self.split)
+
+    def train(self, mode: bool = True) -> "StackGAN":
+        super().train(mode)
+        self.stage1.eval()  # train() goes through all parts; this one is finished
+        return self
+
+    def augment(self, embedding: Float[Tensor, "b t"]) -> tuple[Tensor, Tensor]:
+        """Stage-II's μ and log σ²: what its KL term is about."""
+        return self.stage2.augment(embedding)
+
+    def sketch(
+        self, noise: Float[Tensor, "b n"], embedding: Float[Tensor, "b t"]
+    ) -> Float[Tensor, "b 3 r r"]:
+        """Stage-I's picture, of the first part of the noise."""
+        with torch.no_grad():
+            return self.stage1(noise[:, : self.split[0]], embedding)
+
+    def forward(
+        self, noise: Float[Tensor, "b n"], embedding: Float[Tensor, "b t"]
+    ) -> Float[Tensor, "b 3 s s"]:
+        eps = noise[:, self.split[0] :]
+        return self.stage2(self.sketch(noise, embedding), eps, embedding)
+
+
+def load_stage1(name: str = "stage1_blooms.safetensors") -> Stage1Generator:
+    """The shipped Stage-I: Blooms at 64 × 64; on the CPU, frozen and in evaluation mode.
+
+    Raises FileNotFoundError where the file is missing.
+    """
+    return load_network(pretrained(name), Stage1Generator)
+
+
+def load_stackgan(
+    stage1: str = "stage1_blooms.safetensors", stage2: str = "stage2_blooms.safetensors"
+) -> StackGAN:
+    """Both shipped stages: Blooms at 128 × 128; on the CPU, frozen and in evaluation mode.
+
+    Raises FileNotFoundError where a file is missing.
+    """
+    first, second = load_stage1(stage1), load_network(pretrained(stage2), Stage2Generator)
+    return StackGAN(first, second).eval()

@@ -128,6 +128,51 @@ def test_batches_hold_wrong_pairs_only(mean_of):
         assert_wrong(data, batch.pictures[rows], sentence // 4, sentence % 4)
 
 
+def near(data, table, share, size=256):
+    batches = Batches(data, table, "train", size, seed=0, near_misses=share)
+    return [batches[step] for step in range(8)]
+
+
+def test_near_misses_are_wrong_and_near():
+    """They are wrong as all are, agree with the picture in more, and the rest stays as it was."""
+    data = blooms_like(n=600)
+    table = torch.nn.functional.one_hot(data.named + 1, 4)[..., 1:].flatten(2).float() - 0.1
+    away, violated = {}, {}
+    for share in (0.0, 0.5, 1.0):
+        batches = near(data, table, share)
+        for batch in batches:
+            assert_wrong(data, batch.pictures, batch.wrong_pictures, batch.wrong_sentences)
+            own = table[batch.wrong_pictures, batch.wrong_sentences]
+            torch.testing.assert_close(batch.wrong_embedding, own)
+        untrue = [((named := data.named[b.wrong_pictures, b.wrong_sentences]) >= 0)
+                  & (named != b.attributes) for b in batches]
+        violated[share] = torch.cat(untrue).sum(1).float().mean().item()
+        away[share] = torch.cat([torch.cosine_similarity(b.embedding, b.wrong_embedding)
+                                 for b in batches]).mean().item()
+        if share == 0.0:
+            without = [b.wrong_pictures for b in batches]
+            pictures = [b.pictures for b in batches]
+    assert violated[0.0] > 1.5 > 1.3 > violated[1.0], violated
+    assert away[0.0] + 0.3 < away[1.0] and away[0.0] < away[0.5] < away[1.0], away
+    for batch, before, same in zip(near(data, table, 0.5), without, pictures, strict=True):
+        assert torch.equal(batch.pictures, same)
+        assert 0.3 < (batch.wrong_pictures == before).float().mean() < 0.7
+
+
+def test_near_misses_of_photographs_are_of_another_class():
+    data = data_of([0, 1, 2] * 40)
+    table = torch.randn(120, 4, 8, generator=torch.Generator().manual_seed(1))
+    for batch in near(data, table, 1.0, 60):
+        assert_wrong(data, batch.pictures, batch.wrong_pictures, batch.wrong_sentences)
+
+
+@pytest.mark.parametrize(("share", "mean_of"), [(1.5, 1), (-0.1, 1), (0.5, 2)])
+def test_near_misses_are_a_share_and_of_single_sentences(share, mean_of):
+    data = blooms_like(n=60)
+    with pytest.raises(ValueError, match=f"toy: near_misses {share} with mean_of {mean_of}"):
+        Batches(data, torch.ones(60, 4, 2), "train", 4, 0, mean_of=mean_of, near_misses=share)
+
+
 def test_of_100_000_wrong_pairs_of_blooms_none_is_right():
     data = load_blooms(400, 16)
     pictures, owners, numbers = drawn(data, 100_000)
