@@ -13,9 +13,13 @@ from one_device import OneDevice
 from torch import nn
 
 from t2i_utils import models
+from t2i_utils.models.stackgan import Stage1Generator, Stage2Generator
 
 SMALL = dict(embed_dim=6, text_dim=5, width=4, image_size=16)
 PICTURES, EMBEDDING, Z = (2, 3, 16, 16), (2, 6), (2, 7)
+with torch.device("meta"):
+    STAGES = Stage1Generator(3, 6, 4, 4, 16), Stage2Generator(6, 4, 4, 16, 64, 1)
+    LAYERS = nn.Upsample(scale_factor=2), nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
 # network: (its arguments, the shapes of what it is given; a list: numbers below its last entry)
 NETWORKS = {
     "augmentation.AugmentedGenerator": ((3, 6, 4, 4, 16), [Z, EMBEDDING]),
@@ -30,14 +34,17 @@ NETWORKS = {
     "dcgan.Discriminator": ((4, 16), [PICTURES]),
     "gan_cls.Generator": (SMALL | {"z_dim": 7}, [Z, EMBEDDING]),
     "gan_cls.Discriminator": (SMALL, [PICTURES, EMBEDDING]),
+    "recomputing.Doubling": (LAYERS, [PICTURES]),
+    "recomputing.Recomputed": (LAYERS, [PICTURES]),
     "stackgan.Discriminator": (SMALL | {"image_size": 128}, [(2, 3, 128, 128), EMBEDDING]),
     "stackgan.Residual": ((nn.BatchNorm2d(4, device="meta"),), [(2, 4, 8, 8)]),
+    "stackgan.StackGAN": (STAGES, [(2, 3 + 4 + 4), EMBEDDING]),
     "stackgan.Stage1Generator": ((3, 6, 4, 4, 16), [Z, EMBEDDING]),
     "stackgan.Stage2Generator": ((6, 4, 4, 16, 64, 1), [PICTURES, (2, 4), EMBEDDING]),
     "stackgan.Start": ((7, 4), [(2, 7, 1, 1)]),
 }
 # Weights of a part that the whole leaves to another method.
-UNUSED = {"beyond_stackgan.Discriminator": ("look.",)}
+UNUSED = {"beyond_stackgan.Discriminator": ("look.",), "stackgan.StackGAN": ("stage1.",)}
 
 
 def networks():

@@ -11,7 +11,9 @@ from t2i_utils.models.augmentation import (
     reparameterise,
 )
 from t2i_utils.models.gan_cls import three_scores
-from t2i_utils.models.stackgan import Discriminator, Stage1Generator, Stage2Generator
+from t2i_utils.models.stackgan import Discriminator, StackGAN, Stage1Generator, Stage2Generator
+from t2i_utils.objectives import generator_loss, kl_to_standard_normal, matching_aware_loss
+from t2i_utils.training import Players, fit, frozen
 
 SMALL = dict(embed_dim=6, c_dim=5, width=8)
 
@@ -159,3 +161,106 @@ def test_the_card_draws_by_the_seed():
     first, again, other = (draw(["a", "b"], seed) for seed in (1, 1, 2))
     assert torch.equal(first, again) and not torch.allclose(first, other)
     assert not torch.allclose(first[0], first[1]), "each sentence has noise of its own"
+
+
+# ---- both stages: the first one stays as it is ---------------------------------------------------
+
+
+def both(kind=StackGAN):
+    torch.manual_seed(0)
+    first = Stage1Generator(z_dim=3, image_size=16, **SMALL)
+    first.train()(torch.randn(8, 8), torch.randn(8, 6))  # its averages are not those of a new one
+    return kind(first, Stage2Generator(6, 5, 8, 16, 32, blocks=1))
+
+
+class LeftInTrainMode(StackGAN):
+    """As published implementations have it: no gradients, and batch norm that goes on counting."""
+
+    def train(self, mode=True):
+        return super(StackGAN, self).train(mode)
+
+
+class LeftToLearn(StackGAN):
+    def __init__(self, *stages):
+        super().__init__(*stages)
+        self.stage1.requires_grad_(True)
+
+    def sketch(self, noise, embedding):
+        return self.stage1(noise[:, : self.split[0]], embedding)
+
+
+def step(players, batch):
+    G, D = players.G, players.D
+    images, right, wrong = batch
+    fake = G(torch.randn(len(right), G.noise_dim), right)
+    players.update_D(matching_aware_loss(*three_scores(D, images, fake.detach(), right, wrong)))
+    with frozen(D):
+        kl = kl_to_standard_normal(*G.augment(right))
+        players.update_G(generator_loss(D(fake, right)) + 0.1 * kl)
+    return {"kl": kl}
+
+
+def after_50_steps(G):
+    """Bytes of every tensor of Stage-I before and after, and of the average's Stage-I."""
+
+    def content(network):
+        tensors = {name: t.detach().clone() for name, t in network.stage1.state_dict().items()}
+        return {name: t.contiguous().numpy().tobytes() for name, t in tensors.items()}
+
+    before, second = content(G), G.stage2.join[0].weight.detach().clone()
+    D, by_seed = Discriminator(6, 5, 8, 32), torch.Generator().manual_seed(1)
+    trained = [p for p in G.parameters() if p.requires_grad]
+    opts = [torch.optim.Adam(weights, 1e-3, (0.5, 0.999)) for weights in (trained, D.parameters())]
+    players = Players(G, D, *opts)
+    batches = [(torch.rand(4, 3, 32, 32, generator=by_seed) * 2 - 1,
+                *torch.randn(2, 4, 6, generator=by_seed)) for _ in range(50)]
+    fit(players, batches, step, steps=50, progress=False)
+    assert not torch.equal(second, G.stage2.join[0].weight), "Stage-II learns"
+    return before, content(G), content(players.G_avg.module)
+
+
+def moved(before, after):
+    return {name for name in before if before[name] != after[name]}
+
+
+def test_stage_1_is_byte_identical_after_50_steps():
+    """Parameters and buffers, in G and in its average; fit puts G in training mode."""
+    G = both()
+    before, after, average = after_50_steps(G)
+    assert len(before) > 20 and any("running_mean" in name for name in before)
+    assert moved(before, after) == moved(before, average) == set()
+    assert G.training and not any(layer.training for layer in G.stage1.modules())
+    assert all(p.grad is None for p in G.stage1.parameters())
+
+
+def test_train_mode_left_on_moves_the_statistics_of_stage_1():
+    before, after, _ = after_50_steps(both(LeftInTrainMode))
+    assert moved(before, after) == {name for name in before if "running" in name or "num" in name}
+
+
+def test_gradients_left_on_move_the_weights_of_stage_1():
+    before, after, _ = after_50_steps(both(LeftToLearn))
+    assert any("weight" in name for name in moved(before, after))
+
+
+def test_a_sketch_and_a_sentence_decide_all_but_the_cloud():
+    """No z in Stage-II: other ε draw other pictures on the same sketch; the sentence counts."""
+    G = both().eval()
+    embedding, noise = torch.randn(1, 6), torch.randn(1, G.noise_dim)
+    assert G.noise_dim == 3 + 5 + 5
+    other = noise.clone()
+    other[:, 8:] += 1
+    assert torch.equal(G.sketch(noise, embedding), G.sketch(other, embedding))
+    assert not torch.allclose(G(noise, embedding), G(other, embedding))
+    sketch, eps = G.sketch(noise, embedding), noise[:, 8:]
+    assert torch.equal(G(noise, embedding), G.stage2(sketch, eps, embedding))
+    assert not torch.allclose(G(noise, embedding), G.stage2(sketch, eps, -embedding))
+    unlike = 100 * torch.randn_like(sketch)  # an untrained Stage-II hardly hears a sketch
+    assert not torch.allclose(G(noise, embedding), G.stage2(unlike, eps, embedding))
+
+
+def test_no_gradient_reaches_stage_1():
+    G = both()
+    G(torch.randn(2, G.noise_dim), torch.randn(2, 6)).sum().backward()
+    assert all(p.grad is None for p in G.stage1.parameters())
+    assert all(p.grad is not None for p in G.stage2.parameters())
