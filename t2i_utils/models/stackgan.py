@@ -7,11 +7,14 @@ log σ², as the paper has it (the code puts a leaky ReLU over both, and reads t
 leaky ReLU before the last strided convolution of Stage-I's D, which the code leaves out there only.
 """
 
+from pathlib import Path
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from t2i_utils.checkpoints import load_network
+from t2i_utils import checkpoints
+from t2i_utils.checkpoints import CheckpointError, load_network
 from t2i_utils.lesson import pretrained
 from t2i_utils.models import gan_cls
 from t2i_utils.models.augmentation import (
@@ -239,3 +242,28 @@ def load_stackgan(
     """
     first, second = load_stage1(stage1), load_network(pretrained(stage2), Stage2Generator)
     return StackGAN(first, second).eval()
+
+
+def stage1_of_run(run_dir: str | Path) -> Stage1Generator:
+    """The averaged Stage-I of a run of notebook 10 or 11 that `fit` kept in `run_dir`.
+
+    On the CPU, frozen and in evaluation mode; its widths are read off its tensors. Raises as
+    `checkpoints.load` does, CheckpointError where the run's generator is no Stage-I.
+    """
+    kept = checkpoints.read(Path(run_dir) / checkpoints.CHECKPOINT).networks["G_avg"]
+    state = {k.removeprefix("module."): v for k, v in kept.items() if k.startswith("module.")}
+    try:
+        codes, embed_dim = state["augment.linear.weight"].shape
+        numbers, in_dim = state["trunk.0.linear.weight"].shape
+        layers = {k.split(".")[1]: v for k, v in state.items() if k[:6] == "trunk." and v.dim() == 4}
+        width = layers[max(layers, key=int)].shape[1]  # of the last convolution, to three channels
+        c_dim = codes // 2
+        image_size = 8 * numbers // 16 // width
+        generator = Stage1Generator(in_dim - c_dim, embed_dim, c_dim, width, image_size)
+        generator.load_state_dict(state)
+    except (KeyError, RuntimeError, ValueError, StopIteration) as error:
+        raise CheckpointError(
+            f"{run_dir}: found a generator with {', '.join([*state][:3])}, …; expected a "
+            "Stage1Generator, as notebook 10 keeps one in its folder `stage1`"
+        ) from error
+    return generator.eval().requires_grad_(False)
