@@ -16,7 +16,7 @@ import torch
 from make_pretrained import HERE, card, flowers_of, rounded
 from torch import nn
 
-from t2i_utils import checkpoints, metrics
+from t2i_utils import metrics
 from t2i_utils.checkpoints import save_weights
 from t2i_utils.data import blooms
 from t2i_utils.data.blooms import CLASS_ATTRIBUTES, NAMES
@@ -32,6 +32,7 @@ from t2i_utils.models.stackgan import (
     Stage1Generator,
     Stage2Generator,
     load_stage1,
+    stage1_of_run,
 )
 from t2i_utils.objectives import generator_loss, kl_to_standard_normal, matching_aware_loss
 from t2i_utils.training import Players, fit, frozen
@@ -155,7 +156,8 @@ def ship(name, G, exam, recipe, widths, path=None):
     G = G.cpu().half().float()  # as it will be stored
     found = rounded(exam.of(G)[1])
     G = getattr(G, "stage2", G)  # Stage-I is shipped in a file of its own
-    on_the_way = [json.loads(line) for line in open(path)] if path else []
+    lines = path.read_text().splitlines() if path and path.exists() else []
+    on_the_way = [json.loads(line) for line in lines]
     about = card("Blooms: the training classes; φ is the shipped one", recipe, found,
                  widths=json.dumps(widths), on_the_way=json.dumps(on_the_way))  # fmt: skip
     save_weights(HERE / f"{name}.safetensors", G, about, torch.float16)
@@ -165,18 +167,11 @@ def ship(name, G, exam, recipe, widths, path=None):
 # ---- the stages ---------------------------------------------------------------------------------
 
 
-def stage1(steps=36000, run_dir=None, batch=32, n=24000, width=32):
+def stage1(steps=32000, run_dir=None, batch=32, n=24000, width=32):
     torch.manual_seed(0)
     encoder, widths = load_text_encoder(), {**CODES, "z_dim": 100, "width": width, "image_size": 64}
     G, D = gently(Stage1Generator(**widths)), gently(Discriminator(256, 128, width, 64))
     train("stage1_blooms", G, D, batches_of(encoder, n, 64, batch), encoder, steps, run_dir, widths)
-
-
-def stage1_of_run(run_dir):
-    kept = checkpoints.read(Path(run_dir) / "checkpoint.safetensors").networks["G_avg"]
-    G = Stage1Generator(**CODES, z_dim=100, width=32, image_size=64)
-    G.load_state_dict({k.removeprefix("module."): v for k, v in kept.items() if k[:6] == "module"})
-    return G
 
 
 def stage2(steps=20000, run_dir=None, batch=16, n=24000, width=24, sketcher=None):
