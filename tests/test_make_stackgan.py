@@ -33,7 +33,7 @@ def test_both_stages_are_trained_and_shipped(shipped):
     assert sketch.shape == (2, 3, 64, 64)
     assert second(sketch, torch.randn(2, 128), torch.randn(2, 256)).shape == (2, 3, 128, 128)
     card = read_card(shipped / "stage2_blooms.safetensors")
-    assert "near misses" in card["recipe"] and "2 of 4" in card["recipe"]
+    assert "2 of 4; wrong sentences the nearest of 256" in card["recipe"]
     measured = json.loads(card["measured"])
     assert {"petal_colour", "jointly", "veins, named − not"} <= set(measured)
 
@@ -68,3 +68,14 @@ def test_the_exam_reads_what_is_drawn():
     assert found["jointly"] > 0.95 and found["petal_shape"] > 0.95
     for name in ("veins", "stamens", "rim"):
         assert found[f"{name}, named − not"] > 0.9
+
+
+def test_a_run_goes_on_with_another_runs_networks(shipped):
+    make_stackgan.stage1(steps=1, batch=4, n=64, width=4, near=2, rate=1e-9, begin=shipped / "1",
+                         run_dir=shipped / "3")  # fmt: skip
+    before, after = (stage1_of_run(shipped / name) for name in ("1", "3"))
+    card = read_card(shipped / "stage1_blooms.safetensors")
+    recipe = "2 steps of an earlier run and 1 of 4; wrong sentences the nearest of 2;"
+    assert recipe.rstrip(";") in card["recipe"]
+    pairs = zip(before.parameters(), after.parameters(), strict=True)
+    assert max((a - b).abs().max() for a, b in pairs) < 0.05, "a fresh network would be far away"

@@ -16,7 +16,7 @@ import torch
 from make_pretrained import HERE, card, flowers_of, rounded
 from torch import nn
 
-from t2i_utils import metrics
+from t2i_utils import checkpoints, metrics
 from t2i_utils.checkpoints import save_weights
 from t2i_utils.data import blooms
 from t2i_utils.data.blooms import CLASS_ATTRIBUTES, NAMES
@@ -77,9 +77,17 @@ def gently(network):
     return network
 
 
-def batches_of(encoder, n, side, batch):
+def batches_of(encoder, n, side, batch, near):
     data = blooms.load_blooms(n, side, seed=2)
-    return Batches(data, data.encode(encoder.encode), "train", batch, seed=0, near_misses=0.75)
+    return Batches(data, data.encode(encoder.encode), "train", batch, seed=0, near_misses=near)
+
+
+def begun(run_dir, **players):
+    """Put the networks of another run into these, to go on with them by other settings."""
+    kept = checkpoints.read(Path(run_dir) / checkpoints.CHECKPOINT)
+    for name, network in players.items():
+        network.load_state_dict(kept.networks[name])
+    return kept.step
 
 
 # ---- what is reached ----------------------------------------------------------------------------
@@ -139,25 +147,28 @@ class Exam:
         return taken
 
 
-def train(name, G, D, batches, encoder, steps, run_dir, widths, rate=2e-3):
+def train(name, G, D, batches, encoder, steps, run_dir, widths, rate, begin=None):
     """Train, judge, and ship the averaged generator."""
+    earlier = begun(begin, G=G, D=D) if begin else 0
     players, exam = players_of(G, D, rate, steps), Exam(encoder)
     path = run_dir and Path(run_dir) / "reached.jsonl"
     fit(players, batches, step, steps=steps, run_dir=run_dir, checkpoint_every=500,
         snapshot=exam.snapshot(path), snapshot_every=1000, progress=False)  # fmt: skip
     recipe = (
-        f"notebook 10's step, {steps} of {batches.batch_size}; near misses, blocks that begin"
-        f" as no correction, Adam {rate} (β₁ 0.5) falling to a twentieth, averaged weights"
+        f"notebook 10's step, {earlier} steps of an earlier run and {steps} of "
+        f"{batches.batch_size}; wrong sentences the nearest of {batches.near_misses}, blocks that "
+        f"begin as no correction, Adam {rate} (β₁ 0.5) falling to a twentieth, averaged weights"
     )
-    ship(name, players.G_avg.module, exam, recipe, widths, path)
+    paths = [Path(begin) / path.name, path] if begin and path else [path]
+    ship(name, players.G_avg.module, exam, recipe, widths, paths)
 
 
-def ship(name, G, exam, recipe, widths, path=None):
+def ship(name, G, exam, recipe, widths, paths=()):
     G = G.cpu().half().float()  # as it will be stored
     found = rounded(exam.of(G)[1])
     G = getattr(G, "stage2", G)  # Stage-I is shipped in a file of its own
-    lines = path.read_text().splitlines() if path and path.exists() else []
-    on_the_way = [json.loads(line) for line in lines]
+    lines = [path.read_text().splitlines() for path in paths if path and path.exists()]
+    on_the_way = [[json.loads(line) for line in part] for part in lines]
     about = card("Blooms: the training classes; φ is the shipped one", recipe, found,
                  widths=json.dumps(widths), on_the_way=json.dumps(on_the_way))  # fmt: skip
     save_weights(HERE / f"{name}.safetensors", G, about, torch.float16)
@@ -167,24 +178,27 @@ def ship(name, G, exam, recipe, widths, path=None):
 # ---- the stages ---------------------------------------------------------------------------------
 
 
-def stage1(steps=32000, run_dir=None, batch=32, n=24000, width=32):
+def stage1(steps=32000, run_dir=None, batch=32, n=24000, width=32, near=256, rate=2e-3, begin=None):
     torch.manual_seed(0)
     encoder, widths = load_text_encoder(), {**CODES, "z_dim": 100, "width": width, "image_size": 64}
     G, D = gently(Stage1Generator(**widths)), gently(Discriminator(256, 128, width, 64))
-    train("stage1_blooms", G, D, batches_of(encoder, n, 64, batch), encoder, steps, run_dir, widths)
+    batches = batches_of(encoder, n, 64, batch, near)
+    train("stage1_blooms", G, D, batches, encoder, steps, run_dir, widths, rate, begin)
 
 
-def stage2(steps=20000, run_dir=None, batch=16, n=24000, width=24, sketcher=None):
+def stage2(steps=20000, run_dir=None, batch=16, n=24000, width=24, near=256, rate=2e-3, begin=None,
+           sketcher=None):  # fmt: skip
     """On the shipped Stage-I, or on the average of weights that a run of it has kept so far."""
     torch.manual_seed(0)
     encoder, widths = load_text_encoder(), {**CODES, "width": width, "sketch_size": 64,
                                             "image_size": 128, "blocks": 2}  # fmt: skip
     first = load_stage1() if sketcher is None else stage1_of_run(sketcher)
     G = StackGAN(first, gently(Stage2Generator(**widths)))
-    D = gently(Discriminator(256, 128, width, 128))
-    train(
-        "stage2_blooms", G, D, batches_of(encoder, n, 128, batch), encoder, steps, run_dir, widths
+    D, batches = (
+        gently(Discriminator(256, 128, width, 128)),
+        batches_of(encoder, n, 128, batch, near),
     )
+    train("stage2_blooms", G, D, batches, encoder, steps, run_dir, widths, rate, begin)
 
 
 STAGES = {f.__name__: f for f in (stage1, stage2)}
@@ -194,6 +208,9 @@ if __name__ == "__main__":
     parser.add_argument("stage", choices=STAGES)
     parser.add_argument("--steps", type=int, help="the stage's own number where not given")
     parser.add_argument("--run-dir", help="keeps the run, goes on with it")
+    parser.add_argument("--near", type=int, help="a wrong sentence is the nearest of so many")
+    parser.add_argument("--rate", type=float, help="of both players, at first")
+    parser.add_argument("--begin", help="a run to go on with by other settings")
     parser.add_argument("--sketcher", help="stage2: a run of stage1, in place of the shipped one")
     asked = vars(parser.parse_args())
     STAGES[asked.pop("stage")](**{k: v for k, v in asked.items() if v is not None})

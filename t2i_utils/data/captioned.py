@@ -11,8 +11,6 @@ from torch import Tensor
 
 from t2i_utils.lesson import seed_for
 
-CANDIDATES = 16  # wrong sentences that a near miss is the nearest of
-
 
 def to_unit(images: UInt8[Tensor, "..."] | UInt8[np.ndarray, "..."]) -> Float[Tensor, "..."]:
     """Bytes 0..255 to float32 in [-1, 1], the range of tanh: what the networks see."""
@@ -206,9 +204,9 @@ class Batches(torch.utils.data.Dataset):
     So a resumed run needs no state of an iterator, and several processes share an epoch by taking
     different steps. Pictures come in a new order each epoch, every one once; the last batch of an
     epoch is filled from the next. `mean_of` embeddings of different sentences are averaged (4 in
-    the code of Reed et al. 2016). A share `near_misses` of the wrong sentences are the nearest of
-    `CANDIDATES` that are wrong: most random ones are wrong about everything, and teach D little.
-    With `embeddings` None the batches are of pictures alone, the same ones.
+    the code of Reed et al. 2016). A wrong sentence is the one most like the right one, by its
+    embedding, of `near_misses` that are drawn: one at random is wrong about most things, and D
+    learns little from it. With `embeddings` None the batches are of pictures alone, the same ones.
 
     Raises ValueError for what cannot make a batch, IndexError for a negative step.
     """
@@ -221,7 +219,7 @@ class Batches(torch.utils.data.Dataset):
         batch_size: int,
         seed: int,
         mean_of: int = 1,
-        near_misses: float = 0.0,
+        near_misses: int = 1,
     ):
         if split not in data.splits:
             raise ValueError(f"{data.name}: unknown split {split!r}, not of {list(data.splits)}")
@@ -234,9 +232,9 @@ class Batches(torch.utils.data.Dataset):
                              f"expected ({len(data.images)}, {data.sentences_each}, T)")
         if not 1 <= mean_of <= data.sentences_each:
             raise ValueError(f"{data.name}: mean_of {mean_of}, expected 1 to {data.sentences_each}")
-        if not 0 <= near_misses <= 1 or near_misses and mean_of > 1:
+        if near_misses < 1 or near_misses > 1 and mean_of > 1:
             raise ValueError(f"{data.name}: near_misses {near_misses} with mean_of {mean_of}, "
-                             "expected a share from 0 to 1, and single sentences where it is not 0")
+                             "expected at least 1, and single sentences where it is more")
         self.data, self.embeddings, self.split_pictures = data, embeddings, data.splits[split]
         self.split = split
         self.batch_size, self.seed, self.mean_of = batch_size, seed, mean_of
@@ -256,7 +254,7 @@ class Batches(torch.utils.data.Dataset):
         sentences = _distinct(any_of, self.mean_of, generator)
         embedding = self.embeddings[pictures[:, None], sentences].float().mean(1)
         owners, wrong = _wrong(data, self.split_pictures, pictures, self.mean_of, generator)
-        if self.near_misses:
+        if self.near_misses > 1:
             owners, wrong = self._nearer(pictures, embedding, owners, wrong, generator)
         return Batch(
             images=to_unit(images),
@@ -287,13 +285,13 @@ class Batches(torch.utils.data.Dataset):
             "batch_size": int(self.batch_size),
             "seed": int(self.seed),
             "mean_of": int(self.mean_of),
-            "near_misses": float(self.near_misses),
+            "near_misses": int(self.near_misses),
             "embeddings": "none" if table is None else str(tuple(table.shape)),
         }
 
     def _nearer(self, pictures, embedding, owners, wrong, generator) -> tuple[Tensor, Tensor]:
-        """In a share of the rows the wrong sentence most like the right one, of `CANDIDATES`."""
-        data, size = self.data, (len(pictures), CANDIDATES - 1)
+        """Of the wrong sentences and others, in each row the wrong one most like the right one."""
+        data, size = self.data, (len(pictures), self.near_misses - 1)
         drawn = torch.randint(len(self.split_pictures), size, generator=generator)
         owned_by = torch.cat([owners[:, None], self.split_pictures[drawn]], 1)
         numbers = torch.randint(data.sentences_each, size, generator=generator)
@@ -303,9 +301,7 @@ class Batches(torch.utils.data.Dataset):
         others = F.normalize(self.embeddings[owned_by, numbers].float(), dim=2)
         alike = torch.einsum("bkt,bt->bk", others, F.normalize(embedding, dim=1))
         nearest = alike.masked_fill(~is_wrong, -torch.inf).argmax(1, keepdim=True)
-        near = torch.rand(len(pictures), 1, generator=generator) < self.near_misses
-        chosen = torch.where(near, nearest, 0)  # candidate 0 is the random one
-        return owned_by.gather(1, chosen).squeeze(1), numbers.gather(1, chosen)
+        return owned_by.gather(1, nearest).squeeze(1), numbers.gather(1, nearest)
 
     def _pictures_of(self, step: int) -> Int64[Tensor, " B"]:
         position = step * self.batch_size + torch.arange(self.batch_size)

@@ -152,8 +152,8 @@ class Stage2Generator(nn.Module):
 
     The sketch [B, 3, s, s] is brought down to s/4 × s/4 (M_g: 16 of 64), joined with a ĉ of its
     own, refined by `blocks` residual blocks, and brought up to [B, 3, S, S] in [−1, 1]. There is
-    no z: what a sentence leaves open the sketch has decided. With `recompute`, activations are
-    computed again where gradients need them (`recomputing.recomputed`): slower, in less memory.
+    no z: what a sentence leaves open the sketch has decided. `recomputing.save_memory` trains it in
+    less memory.
 
     Raises ValueError where S is not 2 or 4 times s.
     """
@@ -168,7 +168,7 @@ class Stage2Generator(nn.Module):
                 f"image_size is {image_size} from sketches of {sketch_size}; expected 2 or 4 times "
                 "their side"
             )
-        self.noise_dim, wide, self.recompute = c_dim, 4 * width, False
+        self.noise_dim, wide = c_dim, 4 * width
         self.augment = ConditioningAugmentation(embed_dim, c_dim)
         self.down = sketch_reader(width)
         self.join = nn.Sequential(*convolution(wide + c_dim, wide), nn.ReLU())
@@ -255,8 +255,8 @@ def stage1_of_run(run_dir: str | Path) -> Stage1Generator:
     try:
         codes, embed_dim = state["augment.linear.weight"].shape
         numbers, in_dim = state["trunk.0.linear.weight"].shape
-        layers = {k.split(".")[1]: v for k, v in state.items() if k[:6] == "trunk." and v.dim() == 4}
-        width = layers[max(layers, key=int)].shape[1]  # of the last convolution, to three channels
+        trunk = {k.split(".")[1]: v for k, v in state.items() if k[:5] == "trunk" and v.dim() == 4}
+        width = trunk[max(trunk, key=int)].shape[1]  # of the last convolution, to three channels
         c_dim = codes // 2
         image_size = 8 * numbers // 16 // width
         generator = Stage1Generator(in_dim - c_dim, embed_dim, c_dim, width, image_size)

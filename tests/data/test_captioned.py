@@ -102,7 +102,7 @@ def test_batches_of_the_same_settings_are_known_again():
     assert identity() == json.loads(json.dumps(identity())) == {
         "data": "toy", "origin": "", "pictures": 10, "side": 8, "crop": 5, "flip": True,
         "sentences": 3, "split": "train", "split_pictures": 10, "batch_size": 4, "seed": 0,
-        "mean_of": 1, "near_misses": 0.0, "embeddings": "(10, 3, 4)"}
+        "mean_of": 1, "near_misses": 1, "embeddings": "(10, 3, 4)"}
     batches = Batches(some_data(), None, "train", 4, seed=0)
     batches.seed, batches.batch_size = np.int64(7), np.int64(2)  # past the annotations
     assert json.loads(json.dumps(batches.identity)) == batches.identity

@@ -128,49 +128,62 @@ def test_batches_hold_wrong_pairs_only(mean_of):
         assert_wrong(data, batch.pictures[rows], sentence // 4, sentence % 4)
 
 
-def near(data, table, share, size=256):
-    batches = Batches(data, table, "train", size, seed=0, near_misses=share)
+def near(data, table, of, size=256):
+    batches = Batches(data, table, "train", size, seed=0, near_misses=of)
     return [batches[step] for step in range(8)]
 
 
 def test_near_misses_are_wrong_and_near():
-    """They are wrong as all are, agree with the picture in more, and the rest stays as it was."""
+    """They are wrong as all are, agree with the picture in more, and the pictures stay the same."""
     data = blooms_like(n=600)
     table = torch.nn.functional.one_hot(data.named + 1, 4)[..., 1:].flatten(2).float() - 0.1
-    away, violated = {}, {}
-    for share in (0.0, 0.5, 1.0):
-        batches = near(data, table, share)
+    alike, violated, pictures = {}, {}, {}
+    for of in (1, 2, 16):
+        batches = near(data, table, of)
         for batch in batches:
             assert_wrong(data, batch.pictures, batch.wrong_pictures, batch.wrong_sentences)
             own = table[batch.wrong_pictures, batch.wrong_sentences]
             torch.testing.assert_close(batch.wrong_embedding, own)
         untrue = [((named := data.named[b.wrong_pictures, b.wrong_sentences]) >= 0)
                   & (named != b.attributes) for b in batches]
-        violated[share] = torch.cat(untrue).sum(1).float().mean().item()
-        away[share] = torch.cat([torch.cosine_similarity(b.embedding, b.wrong_embedding)
-                                 for b in batches]).mean().item()
-        if share == 0.0:
-            without = [b.wrong_pictures for b in batches]
-            pictures = [b.pictures for b in batches]
-    assert violated[0.0] > 1.5 > 1.3 > violated[1.0], violated
-    assert away[0.0] + 0.3 < away[1.0] and away[0.0] < away[0.5] < away[1.0], away
-    for batch, before, same in zip(near(data, table, 0.5), without, pictures, strict=True):
-        assert torch.equal(batch.pictures, same)
-        assert 0.3 < (batch.wrong_pictures == before).float().mean() < 0.7
+        violated[of] = torch.cat(untrue).sum(1).float().mean().item()
+        alike[of] = torch.cat([torch.cosine_similarity(b.embedding, b.wrong_embedding)
+                               for b in batches]).mean().item()
+        pictures[of] = torch.cat([b.pictures for b in batches])
+    assert violated[1] > 1.5 > 1.3 > violated[16], violated
+    assert alike[1] + 0.05 < alike[2] and alike[2] + 0.1 < alike[16], alike
+    assert torch.equal(pictures[1], pictures[16])
+
+
+def test_a_near_miss_is_the_nearest_of_those_that_are_wrong():
+    """Of all sentences, where all are drawn: checked by going through them one by one."""
+    data = blooms_like(n=12)
+    table = torch.randn(12, 4, 8, generator=torch.Generator().manual_seed(1))
+    batch = near(data, table, 20_000, 12)[0]
+    for i, picture in enumerate(batch.pictures.tolist()):
+        has, best = data.attributes[picture].tolist(), (-2.0, None)
+        for owner in range(12):
+            for number in range(4):
+                names = data.named[owner, number].tolist()
+                untrue = any(b not in (-1, a) for a, b in zip(has, names, strict=True))
+                if untrue and data.classes[owner] != data.classes[picture]:
+                    cosine = torch.cosine_similarity(batch.embedding[i], table[owner, number], 0)
+                    best = max(best, (cosine.item(), (owner, number)))
+        assert best[1] == (int(batch.wrong_pictures[i]), int(batch.wrong_sentences[i]))
 
 
 def test_near_misses_of_photographs_are_of_another_class():
     data = data_of([0, 1, 2] * 40)
     table = torch.randn(120, 4, 8, generator=torch.Generator().manual_seed(1))
-    for batch in near(data, table, 1.0, 60):
+    for batch in near(data, table, 16, 60):
         assert_wrong(data, batch.pictures, batch.wrong_pictures, batch.wrong_sentences)
 
 
-@pytest.mark.parametrize(("share", "mean_of"), [(1.5, 1), (-0.1, 1), (0.5, 2)])
-def test_near_misses_are_a_share_and_of_single_sentences(share, mean_of):
+@pytest.mark.parametrize(("of", "mean_of"), [(0, 1), (-3, 1), (16, 2)])
+def test_near_misses_are_a_number_and_single_sentences(of, mean_of):
     data = blooms_like(n=60)
-    with pytest.raises(ValueError, match=f"toy: near_misses {share} with mean_of {mean_of}"):
-        Batches(data, torch.ones(60, 4, 2), "train", 4, 0, mean_of=mean_of, near_misses=share)
+    with pytest.raises(ValueError, match=f"toy: near_misses {of} with mean_of {mean_of}"):
+        Batches(data, torch.ones(60, 4, 2), "train", 4, 0, mean_of=mean_of, near_misses=of)
 
 
 def test_of_100_000_wrong_pairs_of_blooms_none_is_right():
