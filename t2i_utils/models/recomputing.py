@@ -19,27 +19,35 @@ PIECE = 4  # pictures at a time where an enlarged map is convolved: it is the la
 def recomputed(part: nn.Module, *inputs: Tensor) -> Tensor:
     """part(*inputs), of which only the inputs are kept for the backward pass.
 
-    It is computed again there; running averages of batch norm are left alone the second time.
+    It is computed again there, in the mode (training or evaluation) in which it was; running
+    averages of batch norm are left alone the second time.
     """
-    norms = [layer for layer in part.modules() if isinstance(layer, _BatchNorm)]
+    modes = {layer: layer.training for layer in part.modules()}
     return checkpoint(
         part,
         *inputs,
         use_reentrant=False,
         preserve_rng_state=False,  # nothing here is random
-        context_fn=lambda: (nullcontext(), _averages_kept(norms)),
+        context_fn=lambda: (nullcontext(), _as_it_was(modes)),
     )
 
 
 @contextmanager
-def _averages_kept(norms: list[_BatchNorm]) -> Iterator[None]:
-    before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
-    for norm in norms:
-        norm.momentum, norm.num_batches_tracked = 0.0, None
+def _as_it_was(modes: dict[nn.Module, bool]) -> Iterator[None]:
+    """Inside, layers are in these modes, and what batch norm sees does not count."""
+    now = {layer: layer.training for layer in modes}
+    norms = {layer: (layer.momentum, layer.num_batches_tracked)
+             for layer in modes if isinstance(layer, _BatchNorm)}  # fmt: skip
     try:
+        for layer, training in modes.items():
+            layer.training = training
+        for norm in norms:
+            norm.momentum, norm.num_batches_tracked = 0.0, None
         yield
     finally:
-        for norm, (momentum, batches) in zip(norms, before, strict=True):
+        for layer, training in now.items():
+            layer.training = training
+        for norm, (momentum, batches) in norms.items():
             norm.momentum, norm.num_batches_tracked = momentum, batches
 
 

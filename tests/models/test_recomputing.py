@@ -69,12 +69,29 @@ def test_numbers_gradients_and_averages_are_the_same():
 
 
 def test_a_second_look_that_moved_the_averages_would_be_seen(monkeypatch):
-    monkeypatch.setattr(recomputing, "_averages_kept", lambda norms: nullcontext())
+    monkeypatch.setattr(recomputing, "_as_it_was", lambda modes: nullcontext())
     plain, saving = stage2(), save_memory(stage2())
     learned(plain, judge())
     learned(saving, judge())
     off = (saving.join[1].running_var - plain.join[1].running_var).abs().max()
     assert off > 1e-3 and saving.join[1].num_batches_tracked > 1
+
+
+def test_a_part_is_computed_again_in_the_mode_in_which_it_was():
+    """In G's turn D is in evaluation mode; somebody may turn it back before the backward pass."""
+    found = []
+    for D in (judge(), save_memory(judge())):
+        images, embedding = torch.rand(4, 3, 32, 32).requires_grad_(), torch.randn(4, 6)
+        torch.manual_seed(3)
+        with torch.no_grad():
+            images.uniform_(-1, 1), embedding.normal_()
+        D(images.detach() * 0.5, embedding)  # averages of its own
+        scores = D.eval()(images, embedding)
+        D.train()
+        scores.sum().backward()
+        assert all(layer.training for layer in D.modules())
+        found.append(images.grad)
+    torch.testing.assert_close(*found)
 
 
 def test_less_is_kept_for_the_backward_pass():
