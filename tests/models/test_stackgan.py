@@ -4,14 +4,22 @@ import pytest
 import torch
 from torch import nn
 
+from t2i_utils.checkpoints import CheckpointError
 from t2i_utils.metrics import drawer
+from t2i_utils.models import gan_cls
 from t2i_utils.models.augmentation import (
     AugmentedGenerator,
     ConditioningAugmentation,
     reparameterise,
 )
 from t2i_utils.models.gan_cls import three_scores
-from t2i_utils.models.stackgan import Discriminator, StackGAN, Stage1Generator, Stage2Generator
+from t2i_utils.models.stackgan import (
+    Discriminator,
+    StackGAN,
+    Stage1Generator,
+    Stage2Generator,
+    stage1_of_run,
+)
 from t2i_utils.objectives import generator_loss, kl_to_standard_normal, matching_aware_loss
 from t2i_utils.training import Players, fit, frozen
 
@@ -163,7 +171,7 @@ def test_the_card_draws_by_the_seed():
     assert not torch.allclose(first[0], first[1]), "each sentence has noise of its own"
 
 
-# ---- both stages: the first one stays as it is ---------------------------------------------------
+# ---- both stages: the first one stays as it is --------------------------------------------------
 
 
 def both(kind=StackGAN):
@@ -264,3 +272,42 @@ def test_no_gradient_reaches_stage_1():
     G(torch.randn(2, G.noise_dim), torch.randn(2, 6)).sum().backward()
     assert all(p.grad is None for p in G.stage1.parameters())
     assert all(p.grad is not None for p in G.stage2.parameters())
+
+
+# ---- Stage-I of a run that was kept --------------------------------------------------------------
+
+
+def kept_run(G, size, folder):
+    """Two steps of a small run, kept in a folder."""
+    D, by_seed = Discriminator(6, 5, 8, size), torch.Generator().manual_seed(1)
+    opts = [torch.optim.Adam(p.parameters(), 1e-3) for p in (G, D)]
+    pairs = torch.rand(4, 3, size, size, generator=by_seed), *torch.randn(2, 4, 6)
+
+    def a_step(players, batch):
+        images, right, wrong = batch
+        noise = torch.randn(len(right), getattr(G, "noise_dim", 3))
+        fake = players.G(noise, right)
+        scores = three_scores(players.D, images, fake.detach(), right, wrong)
+        players.update_D(matching_aware_loss(*scores))
+        loss = generator_loss(players.D(fake, right))
+        players.update_G(loss)
+        return {"loss": loss}
+
+    fit(Players(G, D, *opts), [pairs] * 2, a_step, steps=2, run_dir=folder, progress=False)
+
+
+@pytest.mark.parametrize("size", [16, 64])
+def test_stage_1_comes_out_of_its_run(size, tmp_path):
+    """Its sizes are read off its tensors; it is frozen, in evaluation mode, and the average."""
+    kept_run(Stage1Generator(3, image_size=size, **SMALL), size, tmp_path)
+    G = stage1_of_run(tmp_path)
+    assert G.split == (3, 5) and not G.training
+    assert not any(p.requires_grad for p in G.parameters())
+    assert G(torch.randn(2, 8), torch.randn(2, 6)).shape == (2, 3, size, size)
+
+
+def test_another_generator_is_refused_by_name(tmp_path):
+    kept_run(gan_cls.Generator(3, 6, 5, 8, 16), 16, tmp_path)
+    with pytest.raises(CheckpointError, match="found a generator with compress.0.bias.*expected a "
+                                              "Stage1Generator"):  # fmt: skip
+        stage1_of_run(tmp_path)
