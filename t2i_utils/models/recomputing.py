@@ -52,9 +52,10 @@ def _as_it_was(modes: dict[nn.Module, bool]) -> Iterator[None]:
 
 
 class Recomputed(nn.Sequential):
-    """nn.Sequential part by part, each of them `recomputed`; names and numbers stay the same.
+    """nn.Sequential part by part, each of them `recomputed`.
 
-    A part has two convolutions at most; a doubling is one by itself, with what follows the last.
+    A part has two convolutions at most. Doublings are one part, but the last, whose maps are the
+    largest: it is one with what follows. Names and numbers stay the same.
     """
 
     def __init__(self, *layers: nn.Module):
@@ -95,10 +96,15 @@ def _doubles(layer: nn.Module) -> bool:
 
 
 def _parts(layers: Iterable[nn.Module]) -> list[list[nn.Module]]:
+    layers = list(layers)
+    doublings = [i for i, layer in enumerate(layers) if isinstance(layer, Doubling)]
     parts, convolutions = [], 0
-    for layer in layers:
+    for i, layer in enumerate(layers):
         more = sum(isinstance(inner, nn.Conv2d) for inner in layer.modules())
-        if not parts or more and (convolutions + more > 2 or isinstance(layer, nn.Sequential)):
+        full = more and convolutions + more > 2
+        if i in doublings:  # each is in pieces already; the largest maps stand alone
+            full = i in (doublings[0], doublings[-1])
+        if not parts or full:
             parts.append([])
             convolutions = 0
         parts[-1].append(layer)
