@@ -447,20 +447,25 @@ def save_generator(name, G, recipe, n, widths):
     save_weights(HERE / f"{name}.safetensors", G, about, torch.float16)
 
 
-@torch.no_grad()
-def obeys(G, encoder, count=2048):
-    """What of sentences that name all three class attributes of unseen combinations is drawn."""
-    attributes = flowers_of(count, 3, "test")
+def whole_sentences(attributes):
+    """A sentence of each flower that has one naming all three class attributes; what each names."""
     sentences, named = blooms.write_sentences(attributes, seed_for(3, "obeys"))
     columns = [NAMES.index(k) for k in blooms.CLASS_ATTRIBUTES]
     whole = (named[:, :, columns] >= 0).all(2)
     rows = torch.nonzero(whole.any(1)).flatten()
     first = whole[rows].float().argmax(1)
     written = [sentences[r][k] for r, k in zip(rows.tolist(), first.tolist(), strict=True)]
-    z = torch.randn(len(rows), G.z_dim, generator=torch.Generator().manual_seed(0))
+    return written, named[rows, first]
+
+
+@torch.no_grad()
+def obeys(G, encoder, count=2048):
+    """What of sentences that name all three class attributes of unseen combinations is drawn."""
+    written, asked = whole_sentences(flowers_of(count, 3, "test"))
+    z = torch.randn(len(written), G.z_dim, generator=torch.Generator().manual_seed(0))
     phi = encoder.encode(written)
     images = torch.cat([G.eval()(*part) for part in zip(z.split(256), phi.split(256), strict=True)])
-    judge, asked = metrics.load_attribute_classifier(), named[rows, first]
+    judge = metrics.load_attribute_classifier()
     measured = rounded(metrics.attribute_accuracy(judge, images, asked))
     measured["jointly"] = round(metrics.jointly_right(judge, images, asked), 4)
     measured["Nyquist lines"] = round(metrics.nyquist_power(images), 5)

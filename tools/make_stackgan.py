@@ -13,16 +13,15 @@ import time
 from pathlib import Path
 
 import torch
-from make_pretrained import HERE, card, flowers_of, rounded
+from make_pretrained import HERE, card, flowers_of, rounded, whole_sentences
 from torch import nn
 
 from t2i_utils import checkpoints, metrics
 from t2i_utils.checkpoints import save_weights
 from t2i_utils.data import blooms
-from t2i_utils.data.blooms import CLASS_ATTRIBUTES, NAMES
+from t2i_utils.data.blooms import NAMES
 from t2i_utils.data.captioned import Batches
 from t2i_utils.data.grammar import DETAILS
-from t2i_utils.lesson import seed_for
 from t2i_utils.models.char_cnn_rnn import load_text_encoder
 from t2i_utils.models.gan_cls import three_scores
 from t2i_utils.models.stackgan import (
@@ -93,16 +92,10 @@ def begun(run_dir, **players):
 # ---- what is reached ----------------------------------------------------------------------------
 
 
-def sentences_of(count, grammar="training"):
+def sentences_of(count):
     """Sentences that name all three class attributes of unseen combinations, and what they name."""
-    attributes = flowers_of(2 * count, 3, "test")
-    sentences, named = blooms.write_sentences(attributes, seed_for(3, "obeys"), grammar)
-    columns = [NAMES.index(name) for name in CLASS_ATTRIBUTES]
-    whole = (named[:, :, columns] >= 0).all(2)
-    rows = torch.nonzero(whole.any(1)).flatten()[:count]
-    first = whole[rows].float().argmax(1)
-    written = [sentences[r][k] for r, k in zip(rows.tolist(), first.tolist(), strict=True)]
-    return written, named[rows, first]
+    written, asked = whole_sentences(flowers_of(2 * count, 3, "test"))
+    return written[:count], asked[:count]
 
 
 class Exam:
@@ -194,10 +187,8 @@ def stage2(steps=20000, run_dir=None, batch=16, n=24000, width=24, near=256, rat
                                             "image_size": 128, "blocks": 2}  # fmt: skip
     first = load_stage1() if sketcher is None else stage1_of_run(sketcher)
     G = StackGAN(first, gently(Stage2Generator(**widths)))
-    D, batches = (
-        gently(Discriminator(256, 128, width, 128)),
-        batches_of(encoder, n, 128, batch, near),
-    )
+    D = gently(Discriminator(256, 128, width, 128))
+    batches = batches_of(encoder, n, 128, batch, near)
     train("stage2_blooms", G, D, batches, encoder, steps, run_dir, widths, rate, begin)
 
 

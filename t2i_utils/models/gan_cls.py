@@ -85,14 +85,22 @@ def load_generator(name: str = "gan_cls_blooms.safetensors") -> Generator:
     return load_network(pretrained(name), Generator)
 
 
+def average_of_run(run_dir: str | Path) -> dict[str, Tensor]:
+    """The weights of the averaged generator of a run that `fit` kept in `run_dir`, by their names.
+
+    Raises as `checkpoints.load` does.
+    """
+    kept = checkpoints.read(Path(run_dir) / checkpoints.CHECKPOINT).networks["G_avg"]
+    return {k.removeprefix("module."): v for k, v in kept.items() if k.startswith("module.")}
+
+
 def generator_of_run(run_dir: str | Path) -> Generator:
     """The averaged generator of a run of notebook 07 that `fit` kept in `run_dir`.
 
     On the CPU, frozen and in evaluation mode; its widths are read off its tensors. Raises as
     `checkpoints.load` does.
     """
-    kept = checkpoints.read(Path(run_dir) / "checkpoint.safetensors").networks["G_avg"]
-    state = {k.removeprefix("module."): v for k, v in kept.items() if k.startswith("module.")}
+    state = average_of_run(run_dir)
     maps = {int(k.split(".")[1]): v for k, v in state.items() if k[:6] == "trunk." and v.dim() == 4}
     maps = [maps[layer] for layer in sorted(maps)]
     text_dim, embed_dim = state["compress.0.weight"].shape

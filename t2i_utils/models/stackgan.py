@@ -13,7 +13,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from t2i_utils import checkpoints
 from t2i_utils.checkpoints import CheckpointError, load_network
 from t2i_utils.lesson import pretrained
 from t2i_utils.models import gan_cls
@@ -250,8 +249,7 @@ def stage1_of_run(run_dir: str | Path) -> Stage1Generator:
     On the CPU, frozen and in evaluation mode; its widths are read off its tensors. Raises as
     `checkpoints.load` does, CheckpointError where the run's generator is no Stage-I.
     """
-    kept = checkpoints.read(Path(run_dir) / checkpoints.CHECKPOINT).networks["G_avg"]
-    state = {k.removeprefix("module."): v for k, v in kept.items() if k.startswith("module.")}
+    state = gan_cls.average_of_run(run_dir)
     try:
         codes, embed_dim = state["augment.linear.weight"].shape
         numbers, in_dim = state["trunk.0.linear.weight"].shape
@@ -261,7 +259,7 @@ def stage1_of_run(run_dir: str | Path) -> Stage1Generator:
         image_size = 8 * numbers // 16 // width
         generator = Stage1Generator(in_dim - c_dim, embed_dim, c_dim, width, image_size)
         generator.load_state_dict(state)
-    except (KeyError, RuntimeError, ValueError, StopIteration) as error:
+    except (KeyError, RuntimeError, ValueError) as error:
         raise CheckpointError(
             f"{run_dir}: found a generator with {', '.join([*state][:3])}, …; expected a "
             "Stage1Generator, as notebook 10 keeps one in its folder `stage1`"
