@@ -1,96 +1,124 @@
-"""What trains the shipped pair: both stages in miniature, from training to the shipped file."""
+"""What trains the shipped pair: both stages in miniature, from training to the shipped files."""
 
 import json
 
 import make_stackgan
 import pytest
 import torch
+from make_stackgan import BEST
 
 from t2i_utils import checkpoints
 from t2i_utils.checkpoints import load_network, read_card
-from t2i_utils.data.blooms import CLASS_ATTRIBUTES, NAMES, parse, to_row
-from t2i_utils.models.char_cnn_rnn import load_text_encoder
 from t2i_utils.models.stackgan import (
     Discriminator,
     Stage1Generator,
     Stage2Generator,
-    stage1_of_run,
 )
 
-
-@pytest.fixture
-def shipped(tmp_path, monkeypatch):
-    """Both stages after two steps each, and the folder that they were shipped to."""
-    monkeypatch.setattr(make_stackgan, "HERE", tmp_path)
-    monkeypatch.setattr(make_stackgan, "sentences_of", lambda count: make_sentences(16))
-    small = dict(steps=2, batch=4, n=64, width=4)
-    make_stackgan.stage1(**small, run_dir=tmp_path / "1")
-    make_stackgan.stage2(**small, run_dir=tmp_path / "2", sketcher=tmp_path / "1")
-    return tmp_path
+SMALL = dict(steps=4, batch=4, n=64, width=4, width_d=4)
 
 
-make_sentences = make_stackgan.sentences_of
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """The folder of both stages' runs, four steps each, with a card after every two."""
+    folder, fit, on_the_way = tmp_path_factory.mktemp("runs"), make_stackgan.fit, OnTheWay
+    make_stackgan.fit = lambda *args, **kwargs: fit(*args, **(kwargs | {"snapshot_every": 2}))
+    make_stackgan.OnTheWay = lambda *args: on_the_way(*args, count=32)
+    try:
+        make_stackgan.stage1(folder / "1", **SMALL)
+        make_stackgan.stage2(folder / "2", folder / "1", **SMALL)
+        yield folder
+    finally:
+        make_stackgan.fit, make_stackgan.OnTheWay = fit, on_the_way
 
 
-def test_both_stages_are_trained_and_shipped(shipped):
+OnTheWay = make_stackgan.OnTheWay
+
+
+@pytest.fixture(scope="module")
+def shipped(runs, tmp_path_factory):
+    """The folder that both stages were shipped to."""
+    there, make_stackgan.HERE = make_stackgan.HERE, tmp_path_factory.mktemp("shipped")
+    try:
+        make_stackgan.ship(runs / "1", runs / "2", n=64, count=32, memory=32)
+        yield make_stackgan.HERE
+    finally:
+        make_stackgan.HERE = there
+
+
+def test_both_stages_are_shipped_and_draw(shipped):
     first = load_network(shipped / "stage1_blooms.safetensors", Stage1Generator)
     second = load_network(shipped / "stage2_blooms.safetensors", Stage2Generator)
     sketch = first(torch.randn(2, first.noise_dim), torch.randn(2, 256))
     assert sketch.shape == (2, 3, 64, 64)
     assert second(sketch, torch.randn(2, 128), torch.randn(2, 256)).shape == (2, 3, 128, 128)
+
+
+def test_the_card_says_what_was_done_and_what_is_reached(shipped):
     card = read_card(shipped / "stage2_blooms.safetensors")
-    assert "2 of 4; wrong sentences the nearest of 256" in card["recipe"]
-    measured = json.loads(card["measured"])
-    assert {"petal_colour", "jointly", "veins, named − not"} <= set(measured)
+    assert "4 steps of 4, wrong sentences the nearest of 256" in card["recipe"]
+    measured, way = json.loads(card["measured"]), json.loads(card["on_the_way"])
+    assert [*measured] == ["stage2", "stage1, enlarged", "blind", "parrot", "ceiling"]
+    assert measured["ceiling"]["petal_shape"] > 0.9 > measured["stage2"]["petal_shape"]
+    assert {"all three", "all three, held-out grammar", "veins, named − not"} <= set(way[0])
+    assert len(way) == 2 and 0 <= way[0]["core-seconds"] <= way[1]["core-seconds"]
 
 
-def test_the_shipped_stage_1_is_the_average_of_the_run(shipped):
-    first = load_network(shipped / "stage1_blooms.safetensors", Stage1Generator)
-    kept = stage1_of_run(shipped / "1")
-    for name, tensor in kept.state_dict().items():
-        torch.testing.assert_close(first.state_dict()[name], tensor, rtol=1e-3, atol=1e-4)
+def test_the_sketches_are_enlarged_and_nothing_else():
+    """A ramp from left to right stays one, of half the steepness."""
+    sketches = torch.linspace(-1, 1, 64).expand(2, 3, 64, 64)
+    large = make_stackgan.enlarged(lambda sentences, seed: sketches, 128)(["a", "b"], 0)
+    assert large.shape == (2, 3, 128, 128)
+    steps = large.diff(dim=3)[..., 1:-1]
+    torch.testing.assert_close(steps, torch.full_like(steps, 1 / 63), rtol=1e-4, atol=1e-6)
+    assert large.diff(dim=2).abs().max() < 1e-6
 
 
-def test_sentences_name_all_three_of_withheld_combinations():
-    written, asked = make_sentences(40)
-    columns = [NAMES.index(name) for name in CLASS_ATTRIBUTES]
-    assert len(written) == len(asked) == 40 and (asked[:, columns] >= 0).all()
-    assert torch.equal(asked, torch.tensor([to_row(parse(sentence)) for sentence in written]))
+def players_with(G):
+    return type("Players", (), {"G_avg": type("Average", (), {"module": G})})
 
 
-def test_the_exam_reads_what_is_drawn():
-    """A generator that draws the truth is right; one that never draws a detail has no lead."""
-    exam = make_stackgan.Exam(load_text_encoder(), count=32)
-    at = torch.where(exam.asked < 0, 0, exam.asked)
+def test_the_best_average_is_kept_and_no_later_one(tmp_path, runs, monkeypatch):
+    """Of three cards the second is the best; a run that goes on knows what it has reached."""
+    data = make_stackgan.blooms.load_blooms(64, 64, seed=2)
+    encoder = make_stackgan.load_text_encoder()
+    told = iter((0.3, 0.5, 0.4, 0.45))
+    monkeypatch.setattr(make_stackgan.metrics, "report_card", lambda *_: next_card(next(told)))
+    networks = [load_network(runs / "1" / BEST, Stage1Generator) for _ in range(4)]
+    about = {"widths": read_card(runs / "1" / BEST)["widths"]}
+    for part in (networks[:3], networks[3:]):
+        way = OnTheWay(data, encoder, tmp_path, about, 32)
+        for G in part:
+            torch.nn.init.normal_(G.augment.linear.weight)
+            way(players_with(G))
+    best = load_network(tmp_path / BEST, Stage1Generator).augment.linear.weight
+    torch.testing.assert_close(best, networks[1].augment.linear.weight, atol=2e-3, rtol=1e-3)
+    assert [line["all three"] for line in make_stackgan.reached(tmp_path)] == [0.3, 0.5, 0.4, 0.45]
 
-    class Truth(torch.nn.Module):
-        noise_dim = 3
 
-        def forward(self, noise, phi):
-            style = torch.rand(len(at), make_stackgan.blooms.STYLE)
-            return make_stackgan.blooms.render(at, style, 128).float() / 127.5 - 1
-
-    found = exam.of(Truth())[1]
-    assert found["jointly"] > 0.95 and found["petal_shape"] > 0.95
-    for name in ("veins", "stamens", "rim"):
-        assert found[f"{name}, named − not"] > 0.9
+def next_card(value):
+    return make_stackgan.metrics.Card("", {"generator": {"all three": (value, 0.0)}})
 
 
-def test_a_run_goes_on_with_another_runs_networks(shipped):
+def test_a_run_goes_on_with_another_runs_networks(runs):
     torch.manual_seed(5)
     fresh = {"G": Stage1Generator(100, 256, 128, 4, 64), "D": Discriminator(256, 128, 4, 64)}
-    kept = checkpoints.read(shipped / "1" / checkpoints.CHECKPOINT).networks
+    kept = checkpoints.read(runs / "1" / checkpoints.CHECKPOINT).networks
     weight = next(iter(kept["D"]))
     assert not torch.equal(fresh["D"].state_dict()[weight], kept["D"][weight])
-    assert make_stackgan.begun(shipped / "1", **fresh) == 2
+    assert make_stackgan.begun(runs / "1", **fresh) == 4
     for name, network in fresh.items():
         for tensor, value in network.state_dict().items():
             assert torch.equal(value, kept[name][tensor]), (name, tensor)
 
 
-def test_the_card_tells_of_both_parts(shipped):
-    make_stackgan.stage1(steps=1, batch=4, n=64, width=4, near=2, begin=shipped / "1",
-                         run_dir=shipped / "3")  # fmt: skip
-    card = read_card(shipped / "stage1_blooms.safetensors")
-    recipe = "2 steps of an earlier run and 1 of 4; wrong sentences the nearest of 2,"
-    assert recipe in card["recipe"]
+def test_what_was_reached_and_done_before_is_not_lost(runs, tmp_path):
+    small = SMALL | {"steps": 2}
+    make_stackgan.stage1(tmp_path / "3", **small, near=2, begin=runs / "1")
+    recipe = read_card(tmp_path / "3" / BEST)["recipe"]
+    way = make_stackgan.reached(tmp_path / "3")
+    assert way[:2] == make_stackgan.reached(runs / "1") and len(way) == 3
+    third_is_best = way[2]["all three"] > max(line["all three"] for line in way[:2])
+    assert ("; from step 4 on 2 steps of 4, wrong sentences the nearest of 2," in recipe) == (
+        third_is_best
+    )
