@@ -113,9 +113,10 @@ class OnTheWay:
     them.
     """
 
-    def __init__(self, data, encoder, run_dir, about, count=1024):
+    def __init__(self, data, encoder, run_dir, widths, recipe, count=1024):
         self.exam, self.judges = exam_of(data, encoder, count, seed=1, memory=1024)
-        self.encoder, self.run_dir, self.about = encoder, Path(run_dir), about
+        self.encoder, self.run_dir = encoder, Path(run_dir)
+        self.widths, self.recipe = json.dumps(widths), recipe  # recipe(steps): in words
         before = reached(run_dir)
         self.best = max((line["all three"] for line in before), default=-1.0)
         spent = before[-1]["core-seconds"] if before else 0
@@ -127,7 +128,8 @@ class OnTheWay:
         found = rounded(metrics.report_card(draw, self.exam, self.judges).numbers("generator"))
         if found["all three"] > self.best:
             self.best = found["all three"]
-            save_weights(self.run_dir / BEST, learned(G), self.about, torch.float16)
+            about = {"widths": self.widths, "recipe": self.recipe(int(players.G_avg.n_averaged))}
+            save_weights(self.run_dir / BEST, learned(G), about, torch.float16)
         line = json.dumps(found | {"core-seconds": round(time.process_time() - self.started)})
         print(line, flush=True)
         with open(self.run_dir / REACHED, "a") as file:
@@ -146,21 +148,25 @@ def learned(G):
 
 def train(run_dir, G, D, batches, encoder, steps, widths, rate, fall, begin):
     """Train and judge, in the run's folder; it goes on where it is."""
-    recipe = (
-        f"{steps} steps of {batches.batch_size}, wrong sentences the nearest of "
-        f"{batches.near_misses}, Adam {rate} (β₁ 0.5) falling to {fall} of it"
-    )
+    before = ""
     if begin:
-        before = read_card(Path(begin) / BEST)["recipe"]
-        recipe = f"{before}; from step {begun(begin, G, D)} on {recipe}"
+        earlier = begun(begin, G, D)
+        before = f"{read_card(Path(begin) / BEST)['recipe']}; from step {earlier} on "
         if not reached(run_dir):
             Path(run_dir).mkdir(parents=True, exist_ok=True)
             for name in (BEST, REACHED):
                 shutil.copy(Path(begin) / name, run_dir)
-    about = {"widths": json.dumps(widths), "recipe": recipe}
+
+    def recipe(done):
+        falling = "" if fall == 1 else f", falling to {fall} of it over {steps} steps"
+        return (
+            f"{before}{done} steps of {batches.batch_size}, wrong sentences the nearest of "
+            f"{batches.near_misses}, Adam {rate} (β₁ 0.5){falling}, weights averaged"
+        )
+
+    way = OnTheWay(batches.data, encoder, run_dir, widths, recipe)
     fit(players_of(G, D, rate, steps, fall), batches, step, steps=steps, run_dir=run_dir,
-        checkpoint_every=500, snapshot=OnTheWay(batches.data, encoder, run_dir, about),
-        snapshot_every=2000, progress=False)  # fmt: skip
+        checkpoint_every=500, snapshot=way, snapshot_every=2000, progress=False)  # fmt: skip
 
 
 # ---- the stages and the shipped files -----------------------------------------------------------

@@ -5,19 +5,29 @@ import torch
 from torch import nn
 
 from t2i_utils.checkpoints import CheckpointError
-from t2i_utils.metrics import drawer
+from t2i_utils.data.blooms import load_blooms
+from t2i_utils.metrics import (
+    attribute_accuracy,
+    drawer,
+    jointly_right,
+    load_attribute_classifier,
+    nyquist_power,
+)
 from t2i_utils.models import gan_cls
 from t2i_utils.models.augmentation import (
     AugmentedGenerator,
     ConditioningAugmentation,
     reparameterise,
 )
+from t2i_utils.models.char_cnn_rnn import load_text_encoder
 from t2i_utils.models.gan_cls import three_scores
 from t2i_utils.models.stackgan import (
     Discriminator,
     StackGAN,
     Stage1Generator,
     Stage2Generator,
+    load_stackgan,
+    load_stage1,
     stage1_of_run,
 )
 from t2i_utils.objectives import generator_loss, kl_to_standard_normal, matching_aware_loss
@@ -311,3 +321,38 @@ def test_another_generator_is_refused_by_name(tmp_path):
     with pytest.raises(CheckpointError, match="found a generator with compress.0.bias.*expected a "
                                               "Stage1Generator"):  # fmt: skip
         stage1_of_run(tmp_path)
+
+
+# ---- the shipped pair ----------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def test_the_shipped_pair_draws_what_it_is_told():
+    """Of combinations that training never had: the sketch, and the picture made of it."""
+    data = load_blooms(400, 8, seed=77)
+    rows = data.splits["test"]
+    phi = load_text_encoder().encode([data.captions[p][0] for p in rows.tolist()])
+    named, both = data.named[rows, 0], load_stackgan()
+    noise = torch.randn(len(rows), both.noise_dim, generator=torch.Generator().manual_seed(0))
+    for side, images in ((64, both.sketch(noise, phi)), (128, both(noise, phi))):
+        assert images.shape == (len(rows), 3, side, side)
+        judge = load_attribute_classifier(side)
+        found = attribute_accuracy(judge, images, named)
+        for name in ("petal_colour", "centre_colour", "background", "size"):
+            assert found[name] >= 0.9, (side, found)
+        assert jointly_right(judge, images, named) >= 0.6 and nyquist_power(images) < 0.005
+        shuffled = attribute_accuracy(judge, images.roll(1, 0), named)
+        assert shuffled["petal_colour"] < 0.4 and shuffled["background"] < 0.5
+
+
+def test_the_shipped_pair_is_still_and_frozen():
+    both, first = load_stackgan(), load_stage1()
+    assert not any(part.training for part in both.modules())
+    assert not any(p.requires_grad for p in both.parameters())
+    for name, tensor in first.state_dict().items():
+        assert torch.equal(both.stage1.state_dict()[name], tensor), name
+
+
+def test_a_pair_that_is_not_there_is_named():
+    with pytest.raises(FileNotFoundError, match="no_such.safetensors"):
+        load_stackgan(stage2="no_such.safetensors")
