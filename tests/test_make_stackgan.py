@@ -57,6 +57,7 @@ def test_both_stages_are_shipped_and_draw(shipped):
 def test_the_card_says_what_was_done_and_what_is_reached(shipped):
     card = read_card(shipped / "stage2_blooms.safetensors")
     assert card["recipe"][1:].startswith(" steps of 4, wrong sentences the nearest of 256, Adam")
+    assert card["recipe"].endswith("weights averaged; D of width 4")
     assert card["recipe"][0] in "24"  # of the better one of the two that were met
     measured, way = json.loads(card["measured"]), json.loads(card["on_the_way"])
     assert [*measured] == ["stage2", "stage1, enlarged", "blind", "parrot", "ceiling"]

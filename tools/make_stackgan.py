@@ -161,7 +161,8 @@ def train(run_dir, G, D, batches, encoder, steps, widths, rate, fall, begin):
         falling = "" if fall == 1 else f", falling to {fall} of it over {steps} steps"
         return (
             f"{before}{done} steps of {batches.batch_size}, wrong sentences the nearest of "
-            f"{batches.near_misses}, Adam {rate} (β₁ 0.5){falling}, weights averaged"
+            f"{batches.near_misses}, Adam {rate} (β₁ 0.5){falling}, weights averaged; D of width "
+            f"{D.trunk[0].out_channels}"
         )
 
     way = OnTheWay(batches.data, encoder, run_dir, widths, recipe)
@@ -172,7 +173,7 @@ def train(run_dir, G, D, batches, encoder, steps, widths, rate, fall, begin):
 # ---- the stages and the shipped files -----------------------------------------------------------
 
 
-def stage1(run_dir, steps=32000, batch=32, n=24000, width=32, width_d=32, near=256, rate=2e-3,
+def stage1(run_dir, steps=24000, batch=32, n=24000, width=32, width_d=16, near=256, rate=2e-3,
            fall=1.0, begin=None):  # fmt: skip
     torch.manual_seed(0)
     encoder, widths = load_text_encoder(), {**CODES, "z_dim": 100, "width": width, "image_size": 64}
@@ -181,7 +182,7 @@ def stage1(run_dir, steps=32000, batch=32, n=24000, width=32, width_d=32, near=2
     train(run_dir, G, D, batches, encoder, steps, widths, rate, fall, begin)
 
 
-def stage2(run_dir, sketcher, steps=20000, batch=16, n=24000, width=24, width_d=24, near=256,
+def stage2(run_dir, sketcher, steps=8000, batch=16, n=24000, width=24, width_d=16, near=256,
            rate=2e-3, fall=1.0, begin=None):  # fmt: skip
     """On the best average of a run of `stage1`."""
     torch.manual_seed(0)
