@@ -5,12 +5,13 @@ import json
 import make_stackgan
 import pytest
 import torch
-from make_stackgan import BEST
+from make_stackgan import BEST, BEST_D
 
 from t2i_utils import checkpoints
 from t2i_utils.checkpoints import load_network, read_card
 from t2i_utils.models.stackgan import (
     Discriminator,
+    StackGAN,
     Stage1Generator,
     Stage2Generator,
 )
@@ -51,7 +52,10 @@ def test_both_stages_are_shipped_and_draw(shipped):
     second = load_network(shipped / "stage2_blooms.safetensors", Stage2Generator)
     sketch = first(torch.randn(2, first.noise_dim), torch.randn(2, 256))
     assert sketch.shape == (2, 3, 64, 64)
-    assert second(sketch, torch.randn(2, 128), torch.randn(2, 256)).shape == (2, 3, 128, 128)
+    large = second(sketch, torch.randn(2, 128), torch.randn(2, 256))
+    assert large.shape == (2, 3, 128, 128)
+    judge = load_network(shipped / "stage2_D_blooms.safetensors", Discriminator)
+    assert judge(large, torch.randn(2, 256)).shape == (2,)
 
 
 def test_the_card_says_what_was_done_and_what_is_reached(shipped):
@@ -77,7 +81,8 @@ def test_the_sketches_are_enlarged_and_nothing_else():
 
 
 def players_with(G):
-    return type("Players", (), {"G_avg": type("Average", (), {"module": G, "n_averaged": 7})})
+    average = type("Average", (), {"module": G, "n_averaged": 7})
+    return type("Players", (), {"G_avg": average, "D": Discriminator(256, 128, 4, 64)})
 
 
 def test_the_best_average_is_kept_and_no_later_one(tmp_path, runs, monkeypatch):
@@ -87,7 +92,7 @@ def test_the_best_average_is_kept_and_no_later_one(tmp_path, runs, monkeypatch):
     told = iter((0.3, 0.5, 0.4, 0.45))
     monkeypatch.setattr(make_stackgan.metrics, "report_card", lambda *_: next_card(next(told)))
     networks = [load_network(runs / "1" / BEST, Stage1Generator) for _ in range(4)]
-    widths = json.loads(read_card(runs / "1" / BEST)["widths"])
+    widths = [json.loads(read_card(runs / "1" / name)["widths"]) for name in (BEST, BEST_D)]
     for part in (networks[:3], networks[3:]):
         way = OnTheWay(data, encoder, tmp_path, widths, "{} steps".format, 32)
         for G in part:
@@ -113,6 +118,19 @@ def test_a_run_goes_on_with_another_runs_networks(runs):
     for name, network in fresh.items():
         for tensor, value in network.state_dict().items():
             assert torch.equal(value, kept[name][tensor]), (name, tensor)
+
+
+def test_a_second_stage_goes_on_with_another_sketcher(runs):
+    """Stage-II's weights are taken over, the sketcher that it is put on stays."""
+    torch.manual_seed(6)
+    G = StackGAN(Stage1Generator(100, 256, 128, 4, 64), Stage2Generator(256, 128, 4, 64, 128, 2))
+    sketcher = {name: tensor.clone() for name, tensor in G.stage1.state_dict().items()}
+    make_stackgan.begun(runs / "2", G, Discriminator(256, 128, 4, 128))
+    kept = checkpoints.read(runs / "2" / checkpoints.CHECKPOINT).networks["G"]
+    assert any(not torch.equal(kept[f"stage1.{name}"], t) for name, t in sketcher.items())
+    for name, tensor in G.state_dict().items():
+        part, own = name.split(".", 1)
+        assert torch.equal(tensor, sketcher[own] if part == "stage1" else kept[name]), name
 
 
 def test_what_was_reached_and_done_before_is_not_lost(runs, tmp_path):

@@ -5,7 +5,8 @@
 more: wrong sentences are near misses, rates are high (and may fall), and weights are averaged.
 Hours on one core of a CPU, in parts: a run is kept in its folder and goes on when it is called
 again. What it reaches on the way is written there (`reached.jsonl`), and the best average that it
-met (`best.safetensors`), which is what is shipped.
+met (`best.safetensors`), which is what is shipped; with Stage-II its D at that step
+(`best_D.safetensors`), so that a page can ask it what it has learned.
 """
 
 import argparse
@@ -36,8 +37,8 @@ from t2i_utils.objectives import generator_loss, kl_to_standard_normal, matching
 from t2i_utils.training import Players, fit, frozen
 
 KL_WEIGHT = 2 / 128
-CODES = {"embed_dim": 256, "c_dim": 128}
-BEST, REACHED = "best.safetensors", "reached.jsonl"  # in a run's folder
+CODES, D_CODES = {"embed_dim": 256, "c_dim": 128}, {"embed_dim": 256, "text_dim": 128}
+BEST, BEST_D, REACHED = "best.safetensors", "best_D.safetensors", "reached.jsonl"  # of a run
 
 
 def step(players, batch):
@@ -85,7 +86,11 @@ def batches_of(encoder, n, side, batch, near):
 def begun(run_dir, G, D):
     """Put the networks of another run into these, to go on with them by other settings."""
     kept = checkpoints.read(Path(run_dir) / checkpoints.CHECKPOINT)
-    G.load_state_dict(kept.networks["G"])
+    learning, weights = learned(G), kept.networks["G"]
+    if learning is not G:  # the sketcher that G was made with may be another one: it stays
+        mine = "stage2."
+        weights = {k.removeprefix(mine): w for k, w in weights.items() if k.startswith(mine)}
+    learning.load_state_dict(weights)
     D.load_state_dict(kept.networks["D"])
     return kept.step
 
@@ -114,9 +119,10 @@ class OnTheWay:
     """
 
     def __init__(self, data, encoder, run_dir, widths, recipe, count=1024):
+        """`widths` of G and of D; `recipe`: steps → words."""
         self.exam, self.judges = exam_of(data, encoder, count, seed=1, memory=1024)
         self.encoder, self.run_dir = encoder, Path(run_dir)
-        self.widths, self.recipe = json.dumps(widths), recipe  # recipe(steps): in words
+        self.widths, self.recipe = widths, recipe
         before = reached(run_dir)
         self.best = max((line["all three"] for line in before), default=-1.0)
         spent = before[-1]["core-seconds"] if before else 0
@@ -128,8 +134,11 @@ class OnTheWay:
         found = rounded(metrics.report_card(draw, self.exam, self.judges).numbers("generator"))
         if found["all three"] > self.best:
             self.best = found["all three"]
-            about = {"widths": self.widths, "recipe": self.recipe(int(players.G_avg.n_averaged))}
-            save_weights(self.run_dir / BEST, learned(G), about, torch.float16)
+            recipe = self.recipe(int(players.G_avg.n_averaged))
+            for name, net, own in zip((BEST, BEST_D), (learned(G), players.D), self.widths,
+                                      strict=True):  # fmt: skip
+                about = {"widths": json.dumps(own), "recipe": recipe}
+                save_weights(self.run_dir / name, net, about, torch.float16)
         line = json.dumps(found | {"core-seconds": round(time.process_time() - self.started)})
         print(line, flush=True)
         with open(self.run_dir / REACHED, "a") as file:
@@ -154,7 +163,7 @@ def train(run_dir, G, D, batches, encoder, steps, widths, rate, fall, begin):
         before = f"{read_card(Path(begin) / BEST)['recipe']}; from step {earlier} on "
         if not reached(run_dir):
             Path(run_dir).mkdir(parents=True, exist_ok=True)
-            for name in (BEST, REACHED):
+            for name in (BEST, BEST_D, REACHED):
                 shutil.copy(Path(begin) / name, run_dir)
 
     def recipe(done):
@@ -162,7 +171,7 @@ def train(run_dir, G, D, batches, encoder, steps, widths, rate, fall, begin):
         return (
             f"{before}{done} steps of {batches.batch_size}, wrong sentences the nearest of "
             f"{batches.near_misses}, Adam {rate} (β₁ 0.5){falling}, weights averaged; D of width "
-            f"{D.trunk[0].out_channels}"
+            f"{widths[1]['width']}"
         )
 
     way = OnTheWay(batches.data, encoder, run_dir, widths, recipe)
@@ -176,23 +185,24 @@ def train(run_dir, G, D, batches, encoder, steps, widths, rate, fall, begin):
 def stage1(run_dir, steps=24000, batch=32, n=24000, width=32, width_d=16, near=256, rate=2e-3,
            fall=1.0, begin=None):  # fmt: skip
     torch.manual_seed(0)
-    encoder, widths = load_text_encoder(), {**CODES, "z_dim": 100, "width": width, "image_size": 64}
-    G, D = gently(Stage1Generator(**widths)), gently(Discriminator(256, 128, width_d, 64))
+    encoder, of_D = load_text_encoder(), {**D_CODES, "width": width_d, "image_size": 64}
+    of_G = {**CODES, "z_dim": 100, "width": width, "image_size": 64}
+    G, D = gently(Stage1Generator(**of_G)), gently(Discriminator(**of_D))
     batches = batches_of(encoder, n, 64, batch, near)
-    train(run_dir, G, D, batches, encoder, steps, widths, rate, fall, begin)
+    train(run_dir, G, D, batches, encoder, steps, (of_G, of_D), rate, fall, begin)
 
 
 def stage2(run_dir, sketcher, steps=8000, batch=16, n=24000, width=24, width_d=16, near=256,
            rate=2e-3, fall=1.0, begin=None):  # fmt: skip
     """On the best average of a run of `stage1`."""
     torch.manual_seed(0)
-    encoder, widths = load_text_encoder(), {**CODES, "width": width, "sketch_size": 64,
-                                            "image_size": 128, "blocks": 2}  # fmt: skip
+    encoder, of_D = load_text_encoder(), {**D_CODES, "width": width_d, "image_size": 128}
+    of_G = {**CODES, "width": width, "sketch_size": 64, "image_size": 128, "blocks": 2}
     first = load_network(Path(sketcher) / BEST, Stage1Generator)
-    G = StackGAN(first, gently(Stage2Generator(**widths)))
-    D = gently(Discriminator(256, 128, width_d, 128))
+    G = StackGAN(first, gently(Stage2Generator(**of_G)))
+    D = gently(Discriminator(**of_D))
     batches = batches_of(encoder, n, 128, batch, near)
-    train(run_dir, G, D, batches, encoder, steps, widths, rate, fall, begin)
+    train(run_dir, G, D, batches, encoder, steps, (of_G, of_D), rate, fall, begin)
 
 
 def ship(first, second, n=8192, count=2048, memory=4096):
@@ -213,6 +223,10 @@ def ship(first, second, n=8192, count=2048, memory=4096):
         about = card("Blooms: the training classes; φ is the shipped one", kept["recipe"], measured,
                      widths=kept["widths"], on_the_way=json.dumps(reached(run)))  # fmt: skip
         save_weights(HERE / f"{name}_blooms.safetensors", learned(G), about, torch.float16)
+    judge = load_network(Path(second) / BEST_D, Discriminator)
+    about = card("Blooms: the training classes; φ is the shipped one", kept["recipe"], {},
+                 widths=read_card(Path(second) / BEST_D)["widths"])  # fmt: skip
+    save_weights(HERE / "stage2_D_blooms.safetensors", judge, about, torch.float16)
 
 
 COMMANDS = {f.__name__: f for f in (stage1, stage2, ship)}
