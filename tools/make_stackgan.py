@@ -5,8 +5,8 @@
 more: wrong sentences are near misses, rates are high (and may fall), and weights are averaged.
 Hours on one core of a CPU, in parts: a run is kept in its folder and goes on when it is called
 again. What it reaches on the way is written there (`reached.jsonl`), and the best average that it
-met (`best.safetensors`), which is what is shipped; with Stage-II its D at that step
-(`best_D.safetensors`), so that a page can ask it what it has learned.
+met (`best.safetensors`), which is what is shipped; and D at that step (`best_D.safetensors`), so
+that a page can ask it what it has learned.
 """
 
 import argparse
@@ -124,7 +124,8 @@ class OnTheWay:
         self.encoder, self.run_dir = encoder, Path(run_dir)
         self.widths, self.recipe = widths, recipe
         before = reached(run_dir)
-        self.best = max((line["all three"] for line in before), default=-1.0)
+        best = self.run_dir / BEST  # of this run: one that it goes on from may have had another G
+        self.best = float(read_card(best)["all three"]) if best.exists() else -1.0
         spent = before[-1]["core-seconds"] if before else 0
         self.started = time.process_time() - spent
 
@@ -137,7 +138,7 @@ class OnTheWay:
             recipe = self.recipe(int(players.G_avg.n_averaged))
             for name, net, own in zip((BEST, BEST_D), (learned(G), players.D), self.widths,
                                       strict=True):  # fmt: skip
-                about = {"widths": json.dumps(own), "recipe": recipe}
+                about = {"widths": json.dumps(own), "recipe": recipe, "all three": str(self.best)}
                 save_weights(self.run_dir / name, net, about, torch.float16)
         line = json.dumps(found | {"core-seconds": round(time.process_time() - self.started)})
         print(line, flush=True)
@@ -160,11 +161,10 @@ def train(run_dir, G, D, batches, encoder, steps, widths, rate, fall, begin):
     before = ""
     if begin:
         earlier = begun(begin, G, D)
-        before = f"{read_card(Path(begin) / BEST)['recipe']}; from step {earlier} on "
+        before = f"{earlier} steps before ({read_card(Path(begin) / BEST)['recipe']}), then "
         if not reached(run_dir):
             Path(run_dir).mkdir(parents=True, exist_ok=True)
-            for name in (BEST, BEST_D, REACHED):
-                shutil.copy(Path(begin) / name, run_dir)
+            shutil.copy(Path(begin) / REACHED, run_dir)
 
     def recipe(done):
         falling = "" if fall == 1 else f", falling to {fall} of it over {steps} steps"
@@ -223,10 +223,9 @@ def ship(first, second, n=8192, count=2048, memory=4096):
         about = card("Blooms: the training classes; φ is the shipped one", kept["recipe"], measured,
                      widths=kept["widths"], on_the_way=json.dumps(reached(run)))  # fmt: skip
         save_weights(HERE / f"{name}_blooms.safetensors", learned(G), about, torch.float16)
-    judge = load_network(Path(second) / BEST_D, Discriminator)
-    about = card("Blooms: the training classes; φ is the shipped one", kept["recipe"], {},
-                 widths=read_card(Path(second) / BEST_D)["widths"])  # fmt: skip
-    save_weights(HERE / "stage2_D_blooms.safetensors", judge, about, torch.float16)
+        D, of_D = load_network(Path(run) / BEST_D, Discriminator), read_card(Path(run) / BEST_D)
+        about = card(about["trained_on"], kept["recipe"], {}, widths=of_D["widths"])
+        save_weights(HERE / f"{name}_D_blooms.safetensors", D, about, torch.float16)
 
 
 COMMANDS = {f.__name__: f for f in (stage1, stage2, ship)}
