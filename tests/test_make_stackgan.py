@@ -9,6 +9,7 @@ from make_stackgan import BEST, BEST_D
 
 from t2i_utils import checkpoints
 from t2i_utils.checkpoints import load_network, read_card
+from t2i_utils.data.captioned import Batches
 from t2i_utils.models.stackgan import (
     Discriminator,
     StackGAN,
@@ -144,3 +145,27 @@ def test_what_was_reached_and_done_before_is_not_lost(runs, tmp_path):
     own_best = read_card(tmp_path / "3" / BEST)["all three"]  # of this run, if not of all
     assert own_best == str(way[2]["all three"])
     assert "), then 2 steps of 4, wrong sentences the nearest of 2," in recipe
+
+
+def test_the_price_of_the_cloud_is_the_one_that_was_asked_for(runs, monkeypatch):
+    """λ reaches the step that `fit` is given; 2/128, the authors' code's, where none is."""
+    steps = []
+    monkeypatch.setattr(make_stackgan, "fit", lambda G_D, batches, step, **_: steps.append(step))
+    make_stackgan.stage1(runs / "4", **SMALL)
+    make_stackgan.stage1(runs / "4", **SMALL, kl=0.5)
+    assert steps[0] is make_stackgan.step and steps[1].keywords == {"kl_weight": 0.5}
+    torch.manual_seed(0)
+    batch = Batches(*small_pairs(), "train", 8, 0)[0]
+    moved = []
+    for weight in (0.0, 1e6):
+        torch.manual_seed(1)
+        G, D = Stage1Generator(100, 256, 128, 4, 64), Discriminator(256, 128, 4, 64)
+        before = G.augment.linear.weight.clone()
+        make_stackgan.step(make_stackgan.players_of(G, D, 1e-3, 1), batch, kl_weight=weight)
+        moved.append((G.augment.linear.weight - before).detach())
+    assert not torch.equal(*moved)  # Adam's first step is a sign: another loss, other signs
+
+
+def small_pairs():
+    data = make_stackgan.blooms.load_blooms(64, 64, seed=2)
+    return data, data.encode(make_stackgan.load_text_encoder().encode)

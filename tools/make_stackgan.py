@@ -13,6 +13,7 @@ import argparse
 import json
 import shutil
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -41,7 +42,7 @@ CODES, D_CODES = {"embed_dim": 256, "c_dim": 128}, {"embed_dim": 256, "text_dim"
 BEST, BEST_D, REACHED = "best.safetensors", "best_D.safetensors", "reached.jsonl"  # of a run
 
 
-def step(players, batch):
+def step(players, batch, kl_weight=KL_WEIGHT):
     """GAN-CLS's step with the KL term of the stage that learns (notebooks 10 and 11)."""
     G, D, right = players.G, players.D, batch.embedding
     fake = G(torch.randn(len(right), G.noise_dim, device=right.device), right)
@@ -52,7 +53,7 @@ def step(players, batch):
     with frozen(D):
         loss_G = generator_loss(D(fake, right))
         kl = kl_to_standard_normal(*G.augment(right))
-        players.update_G(loss_G + KL_WEIGHT * kl)
+        players.update_G(loss_G + kl_weight * kl)
     D.train()
     logits = zip(("s_r", "s_w", "s_f"), scores, strict=True)
     return {"loss_D": loss_D, "loss_G": loss_G, "kl": kl} | {k: s.mean() for k, s in logits}
@@ -156,7 +157,7 @@ def learned(G):
     return getattr(G, "stage2", G)  # Stage-I has a file of its own
 
 
-def train(run_dir, G, D, batches, encoder, steps, widths, rate, fall, begin):
+def train(run_dir, G, D, batches, encoder, steps, widths, rate, fall, begin, kl):
     """Train and judge, in the run's folder; it goes on where it is."""
     before = ""
     if begin:
@@ -170,12 +171,13 @@ def train(run_dir, G, D, batches, encoder, steps, widths, rate, fall, begin):
         falling = "" if fall == 1 else f", falling to {fall} of it over {steps} steps"
         return (
             f"{before}{done} steps of {batches.batch_size}, wrong sentences the nearest of "
-            f"{batches.near_misses}, Adam {rate} (β₁ 0.5){falling}, weights averaged; D of width "
-            f"{widths[1]['width']}"
+            f"{batches.near_misses}, Adam {rate} (β₁ 0.5){falling}, λ {kl:.4f}, weights averaged; "
+            f"D of width {widths[1]['width']}"
         )
 
     way = OnTheWay(batches.data, encoder, run_dir, widths, recipe)
-    fit(players_of(G, D, rate, steps, fall), batches, step, steps=steps, run_dir=run_dir,
+    step_fn = step if kl == KL_WEIGHT else partial(step, kl_weight=kl)
+    fit(players_of(G, D, rate, steps, fall), batches, step_fn, steps=steps, run_dir=run_dir,
         checkpoint_every=500, snapshot=way, snapshot_every=2000, progress=False)  # fmt: skip
 
 
@@ -183,17 +185,17 @@ def train(run_dir, G, D, batches, encoder, steps, widths, rate, fall, begin):
 
 
 def stage1(run_dir, steps=24000, batch=32, n=24000, width=32, width_d=16, near=256, rate=2e-3,
-           fall=1.0, begin=None):  # fmt: skip
+           fall=1.0, begin=None, kl=KL_WEIGHT):  # fmt: skip
     torch.manual_seed(0)
     encoder, of_D = load_text_encoder(), {**D_CODES, "width": width_d, "image_size": 64}
     of_G = {**CODES, "z_dim": 100, "width": width, "image_size": 64}
     G, D = gently(Stage1Generator(**of_G)), gently(Discriminator(**of_D))
     batches = batches_of(encoder, n, 64, batch, near)
-    train(run_dir, G, D, batches, encoder, steps, (of_G, of_D), rate, fall, begin)
+    train(run_dir, G, D, batches, encoder, steps, (of_G, of_D), rate, fall, begin, kl)
 
 
 def stage2(run_dir, sketcher, steps=8000, batch=16, n=24000, width=24, width_d=16, near=256,
-           rate=2e-3, fall=1.0, begin=None):  # fmt: skip
+           rate=2e-3, fall=1.0, begin=None, kl=KL_WEIGHT):  # fmt: skip
     """On the best average of a run of `stage1`."""
     torch.manual_seed(0)
     encoder, of_D = load_text_encoder(), {**D_CODES, "width": width_d, "image_size": 128}
@@ -202,7 +204,7 @@ def stage2(run_dir, sketcher, steps=8000, batch=16, n=24000, width=24, width_d=1
     G = StackGAN(first, gently(Stage2Generator(**of_G)))
     D = gently(Discriminator(**of_D))
     batches = batches_of(encoder, n, 128, batch, near)
-    train(run_dir, G, D, batches, encoder, steps, (of_G, of_D), rate, fall, begin)
+    train(run_dir, G, D, batches, encoder, steps, (of_G, of_D), rate, fall, begin, kl)
 
 
 def ship(first, second, n=8192, count=2048, memory=4096):
@@ -241,6 +243,7 @@ if __name__ == "__main__":
         own.add_argument("--rate", type=float, help="of both players, at first")
         own.add_argument("--fall", type=float, help="what rates fall to, in parts of the first")
         own.add_argument("--width-d", type=int, help="of D")
+        own.add_argument("--kl", type=float, help="λ, the price of the cloud")
         own.add_argument("--begin", help="a run to go on with by other settings")
         if name == "stage2":
             own.add_argument("--sketcher", required=True, help="a run of stage1")
