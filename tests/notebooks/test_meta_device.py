@@ -32,6 +32,7 @@ LOOPS = {
     "05_measuring": {"climbed"},
     "06_conditional_gan": {"best_logits", "descend", "toy_judge"},
     "07_gan_cls": {"climbed_D", "climbed_G", "descend"},
+    "11_stackgan_stage2": {"fresh_D"},
 }
 ON_THE_CPU = {"01_minimax_game"}
 
