@@ -176,15 +176,15 @@ def train(run_dir, G, D, batches, encoder, steps, widths, rate, fall, begin, kl)
         )
 
     way = OnTheWay(batches.data, encoder, run_dir, widths, recipe)
-    step_fn = step if kl == KL_WEIGHT else partial(step, kl_weight=kl)
-    fit(players_of(G, D, rate, steps, fall), batches, step_fn, steps=steps, run_dir=run_dir,
+    priced = partial(step, kl_weight=kl)
+    fit(players_of(G, D, rate, steps, fall), batches, priced, steps=steps, run_dir=run_dir,
         checkpoint_every=500, snapshot=way, snapshot_every=2000, progress=False)  # fmt: skip
 
 
 # ---- the stages and the shipped files -----------------------------------------------------------
 
 
-def stage1(run_dir, steps=24000, batch=32, n=24000, width=32, width_d=16, near=256, rate=2e-3,
+def stage1(run_dir, steps=30000, batch=32, n=24000, width=32, width_d=16, near=256, rate=2e-3,
            fall=1.0, begin=None, kl=KL_WEIGHT):  # fmt: skip
     torch.manual_seed(0)
     encoder, of_D = load_text_encoder(), {**D_CODES, "width": width_d, "image_size": 64}
@@ -194,7 +194,7 @@ def stage1(run_dir, steps=24000, batch=32, n=24000, width=32, width_d=16, near=2
     train(run_dir, G, D, batches, encoder, steps, (of_G, of_D), rate, fall, begin, kl)
 
 
-def stage2(run_dir, sketcher, steps=8000, batch=16, n=24000, width=24, width_d=16, near=256,
+def stage2(run_dir, sketcher, steps=15000, batch=16, n=24000, width=24, width_d=16, near=256,
            rate=2e-3, fall=1.0, begin=None, kl=KL_WEIGHT):  # fmt: skip
     """On the best average of a run of `stage1`."""
     torch.manual_seed(0)
