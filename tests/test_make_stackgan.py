@@ -167,6 +167,19 @@ def test_the_price_of_the_cloud_is_the_one_that_was_asked_for(runs, monkeypatch)
     assert not torch.equal(*moved)  # Adam's first step is a sign: another loss, other signs
 
 
+def test_the_precision_is_the_one_that_was_asked_for(tmp_path, runs):
+    """A step in bfloat16 rounds: other weights than float32's; the card says so, weights stay."""
+    small = SMALL | {"steps": 2}
+    make_stackgan.stage1(tmp_path / "plain", **small)
+    make_stackgan.stage1(tmp_path / "rounded", **small, precision="bf16")
+    assert ", bf16, weights averaged" in read_card(tmp_path / "rounded" / BEST)["recipe"]
+    assert "bf16" not in read_card(tmp_path / "plain" / BEST)["recipe"]
+    kept = [checkpoints.read(tmp_path / run / checkpoints.CHECKPOINT).networks["D"]
+            for run in ("plain", "rounded")]  # fmt: skip
+    assert all(weight.dtype != torch.bfloat16 for weight in kept[1].values())
+    assert any(not torch.equal(kept[0][name], weight) for name, weight in kept[1].items())
+
+
 def small_pairs():
     data = make_stackgan.blooms.load_blooms(64, 64, seed=2)
     return data, data.encode(make_stackgan.load_text_encoder().encode)
