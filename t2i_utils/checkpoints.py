@@ -235,12 +235,14 @@ def save_weights(
 ) -> None:
     """Write a module's weights and a card (what they are, from where) to `path`, atomically.
 
-    `dtype=torch.float16` halves the file; integers stay as they are. Raises ValueError naming a
-    weight that does not fit into `dtype`, and OSError as `save` does.
+    `dtype=torch.float16` halves the file; buffers stay as they are (a batch norm's variance may be
+    larger than float16 can say). Raises ValueError naming a weight that does not fit into `dtype`,
+    and OSError as `save` does.
     """
-    tensors = {}
+    tensors, buffers = {}, {name for name, _ in module.named_buffers()}
     for name, value in module.state_dict().items():
-        value = value.to(dtype) if dtype and value.is_floating_point() else value
+        halved = dtype and value.is_floating_point() and name not in buffers
+        value = value.to(dtype) if halved else value
         if not torch.isfinite(value).all():
             raise ValueError(f"{path}: weight {name}: found inf or nan, expected {value.dtype}")
         tensors[name] = value
