@@ -363,15 +363,17 @@ def _cache_place() -> str:
 
 
 def pretrained(name: str) -> Path:
-    """The path of a file of weights that the project ships in data/pretrained/.
+    """The path of a file of weights that the project ships: a checkout's data/pretrained/.
 
-    FileNotFoundError, with the way to get it, where the checkout does not have the file.
+    An installation has them within the package. FileNotFoundError, with the way to get it, where
+    the file is in neither.
     """
-    path = ROOT / "data" / "pretrained" / name
-    if not path.is_file():
+    places = ROOT / "data" / "pretrained", Path(__file__).parent / "pretrained"
+    path = next((p / name for p in places if (p / name).is_file()), None)
+    if path is None:
         raise FileNotFoundError(
-            f"no shipped weights {name!r} at {path}: they are part of the project's checkout "
-            f"(git clone {home_url()}, then pip install -e . in it; in a checkout, "
+            f"no shipped weights {name!r} at {places[0] / name}: they are part of the project's "
+            f"checkout (git clone {home_url()}, then pip install -e . in it; in a checkout, "
             "git checkout -- data/pretrained brings them back)"
         )
     return path

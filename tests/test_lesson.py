@@ -424,6 +424,11 @@ def test_shipped_weights_are_found_and_missing_ones_named(monkeypatch, tmp_path)
     assert lesson.pretrained("g.safetensors") == tmp_path / "data/pretrained/g.safetensors"
     with pytest.raises(FileNotFoundError, match=r"'h\.safetensors'.*git clone https://.*pip"):
         lesson.pretrained("h.safetensors")
+    installed = tmp_path / "site" / "t2i_utils"
+    (installed / "pretrained").mkdir(parents=True)
+    (installed / "pretrained" / "h.safetensors").touch()
+    monkeypatch.setattr(lesson, "__file__", str(installed / "lesson.py"))
+    assert lesson.pretrained("h.safetensors") == installed / "pretrained" / "h.safetensors"
 
 
 # --- the publishing home, and hosted notebooks ---------------------------------------------------

@@ -154,7 +154,7 @@ def test_the_price_of_the_cloud_is_the_one_that_was_asked_for(runs, monkeypatch)
     make_stackgan.stage1(runs / "4", **SMALL)
     make_stackgan.stage1(runs / "4", **SMALL, kl=0.5)
     assert [own.keywords for own in steps] == [{"kl_weight": 2 / 128}, {"kl_weight": 0.5}]
-    assert {own.func for own in steps} == {make_stackgan.step}
+    assert {own.func for own in steps} == {make_stackgan.stackgan_step}
     torch.manual_seed(0)
     batch = Batches(*small_pairs(), "train", 8, 0)[0]
     moved = []
@@ -162,7 +162,8 @@ def test_the_price_of_the_cloud_is_the_one_that_was_asked_for(runs, monkeypatch)
         torch.manual_seed(1)
         G, D = Stage1Generator(100, 256, 128, 4, 64), Discriminator(256, 128, 4, 64)
         before = G.augment.linear.weight.clone()
-        make_stackgan.step(make_stackgan.players_of(G, D, 1e-3, 1), batch, kl_weight=weight)
+        players = make_stackgan.players_of(G, D, 1e-3, 1)
+        make_stackgan.stackgan_step(players, batch, kl_weight=weight)
         moved.append((G.augment.linear.weight - before).detach())
     assert not torch.equal(*moved)  # Adam's first step is a sign: another loss, other signs
 

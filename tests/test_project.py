@@ -60,6 +60,18 @@ def test_the_readme_lists_every_notebook():
         assert f"notebooks/{path.name}" in readme, f"README.md does not link {path.name}"
 
 
+def test_an_installation_has_every_room_and_the_shipped_weights():
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    tool = tool["setuptools"]
+    rooms = {str(path.parent.relative_to(ROOT)).replace(os.sep, ".")
+             for path in (ROOT / "t2i_utils").rglob("__init__.py")}  # fmt: skip
+    assert set(tool["packages"]) == rooms | {"t2i_utils.pretrained"}
+    assert tool["package-dir"] == {"t2i_utils.pretrained": "data/pretrained"}
+    weights = [*(ROOT / "data" / "pretrained").iterdir()]
+    kinds = {path.suffix for path in weights}
+    assert kinds == {Path(kind).suffix for kind in tool["package-data"]["t2i_utils.pretrained"]}
+
+
 def test_requirements_have_lower_bounds_only():
     wanted = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]
     for requirement in wanted:
@@ -109,7 +121,8 @@ def test_a_lesson_is_imported_before_anything_is_installed():
 def test_imports_run_one_way():
     """lesson ← anything; data → models → objectives → training → metrics → figures."""
     order = ["files", "lesson", "sources", "checkpoints", "runs", "logs", "interrupts", "data"]
-    order += ["models", "objectives", "training", "metrics", "figures", "widgets", "__main__"]
+    order += ["models", "objectives", "training", "metrics", "figures", "widgets", "trainer"]
+    order += ["sampling", "__main__"]
     for path in sorted((ROOT / "t2i_utils").rglob("*.py")):
         room = path.relative_to(ROOT / "t2i_utils").parts[0].removesuffix(".py")
         if room == "__init__":

@@ -26,7 +26,6 @@ from t2i_utils.checkpoints import load_network, read_card, save_weights
 from t2i_utils.data import blooms
 from t2i_utils.data.captioned import Batches
 from t2i_utils.models.char_cnn_rnn import load_text_encoder
-from t2i_utils.models.gan_cls import three_scores
 from t2i_utils.models.stackgan import (
     Discriminator,
     Residual,
@@ -34,29 +33,12 @@ from t2i_utils.models.stackgan import (
     Stage1Generator,
     Stage2Generator,
 )
-from t2i_utils.objectives import generator_loss, kl_to_standard_normal, matching_aware_loss
-from t2i_utils.training import Players, fit, frozen
+from t2i_utils.trainer import stackgan_step
+from t2i_utils.training import Players, fit
 
 KL_WEIGHT = 2 / 128
 CODES, D_CODES = {"embed_dim": 256, "c_dim": 128}, {"embed_dim": 256, "text_dim": 128}
 BEST, BEST_D, REACHED = "best.safetensors", "best_D.safetensors", "reached.jsonl"  # of a run
-
-
-def step(players, batch, kl_weight=KL_WEIGHT):
-    """GAN-CLS's step with the KL term of the stage that learns (notebooks 10 and 11)."""
-    G, D, right = players.G, players.D, batch.embedding
-    fake = G(torch.randn(len(right), G.noise_dim, device=right.device), right)
-    scores = three_scores(D, batch.images, fake.detach(), right, batch.wrong_embedding)
-    loss_D = matching_aware_loss(*scores)
-    players.update_D(loss_D)
-    D.eval()
-    with frozen(D):
-        loss_G = generator_loss(D(fake, right))
-        kl = kl_to_standard_normal(*G.augment(right))
-        players.update_G(loss_G + kl_weight * kl)
-    D.train()
-    logits = zip(("s_r", "s_w", "s_f"), scores, strict=True)
-    return {"loss_D": loss_D, "loss_G": loss_G, "kl": kl} | {k: s.mean() for k, s in logits}
 
 
 def players_of(G, D, rate, steps, fall=1.0):
@@ -179,7 +161,7 @@ def train(run_dir, G, D, batches, encoder, steps, widths, rate, fall, begin, kl,
     for network in (G, D):
         network.to(memory_format=torch.channels_last)  # the same numbers, a CPU's steps are faster
     way = OnTheWay(batches.data, encoder, run_dir, widths, recipe)
-    priced = partial(step, kl_weight=kl)
+    priced = partial(stackgan_step, kl_weight=kl)
     fit(players_of(G, D, rate, steps, fall), batches, priced, steps=steps, run_dir=run_dir,
         precision=precision, checkpoint_every=500, snapshot=way, snapshot_every=2000,
         progress=False)  # fmt: skip

@@ -16,6 +16,7 @@ from t2i_utils.data import photographs
 from t2i_utils.data.captioned import CaptionedImages
 
 SPLITS = ("class_disjoint", "oxford")
+PARTS = ("jpg", "imagelabels.mat", "setid.mat", "text_c10")
 HOW_TO_GET_IT = """expected there (or in its folder flowers-102/, as torchvision stores it):
   jpg/image_00001.jpg ..., imagelabels.mat, setid.mat
     from https://www.robots.ox.ac.uk/~vgg/data/flowers/102/, or load_flowers(..., download=True)
@@ -64,8 +65,7 @@ def load_flowers(
 
 def find_folder(data_dir: str | os.PathLike | None) -> Path:
     """The folder that holds the published layout: `data_dir` itself or its flowers-102/."""
-    parts = ("jpg", "imagelabels.mat", "setid.mat", "text_c10")
-    return photographs.find_folder("flowers", data_dir, "flowers-102", parts, HOW_TO_GET_IT)
+    return photographs.find_folder("flowers", data_dir, "flowers-102", PARTS, HOW_TO_GET_IT)
 
 
 def read_labels(folder: Path) -> Int64[Tensor, " N"]:

@@ -1,0 +1,107 @@
+"""Photographs beside StackGAN's folders of pickled embeddings, matched by file name.
+
+There are no sentences in such folders: a picture's ten embeddings are all that is left of them.
+Each gets a name in its place, "sentence 3 of image_00001", by which `Stored` finds it again.
+"""
+
+import os
+from pathlib import Path, PurePosixPath
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from t2i_utils.data import photographs
+from t2i_utils.data.captioned import CaptionedImages
+from t2i_utils.data.embeddings import FILES, load_embeddings
+from t2i_utils.data.photographs import SENTENCES
+
+PARTS = ("train", "test")
+LAYOUT = (
+    f"expected StackGAN's layout: data_dir with the folders train/ and test/, in each "
+    f"{', '.join(FILES)}; image_dir with the folder jpg/ of the photos"
+)
+
+
+class Stored:
+    """The embeddings of a data set, by the names that stand in its captions: an encoder of these.
+
+    Raises ValueError for any other sentence: whoever trained on stored embeddings has no encoder.
+    """
+
+    def __init__(self, captions: list[list[str]], table: Float[Tensor, "N k T"]):
+        self.rows = {name: i for i, name in enumerate(n for own in captions for n in own)}
+        self.table = table.flatten(0, 1)
+
+    def encode(self, sentences: list[str]) -> Float[Tensor, "n T"]:
+        """The stored embeddings of these names, float32."""
+        unknown = [sentence for sentence in sentences if sentence not in self.rows]
+        if unknown:
+            raise ValueError(
+                f"{unknown[0]!r}: found no stored embedding of it, expected one of "
+                f"{len(self.rows):,} names such as {next(iter(self.rows))!r}"
+            )
+        return self.table[[self.rows[sentence] for sentence in sentences]].float()
+
+
+def load_embedded(
+    data_dir: str | os.PathLike | None, image_dir: str | os.PathLike | None, size: int = 64
+) -> tuple[CaptionedImages, Float[Tensor, "N 10 T"]]:
+    """The photos of StackGAN's folders train and test, and their embeddings, float16.
+
+    Batches are random crops of side `size`. A picture's captions are the names of its embeddings.
+
+    Raises FileNotFoundError for missing folders and files, ValueError where embeddings and photos
+    do not go together, and as `load_embeddings` does.
+    """
+    folders = [Path(data_dir or os.devnull).expanduser() / part for part in PARTS]
+    photos = Path(image_dir or os.devnull).expanduser() / "jpg"
+    for folder in (*folders, photos):
+        if not folder.is_dir():
+            raise FileNotFoundError(f"embeddings: found no folder {folder}; {LAYOUT}")
+    parts = [load_embeddings(folder) for folder in folders]
+    names = [PurePosixPath(name).name.removesuffix(".jpg") for p in parts for name in p.file_names]
+    paths = _matched(names, photos)
+    widths = {part.embeddings.shape[-1] for part in parts}
+    if len(widths) > 1:
+        raise ValueError(
+            f"embeddings: {data_dir}: found widths {sorted(widths)} in train and test, expected one"
+        )
+    table = torch.cat([part.embeddings for part in parts]).half()
+    if not table.isfinite().all():
+        raise ValueError(f"embeddings: {data_dir}: found values over 65,504, expected float16's")
+    numbers = torch.cat([part.classes for part in parts])
+    known, classes = numbers.unique(return_inverse=True)
+    train = len(parts[0].file_names)
+    side = round(size * 76 / 64)  # the papers cut 64 out of 76
+    signature = photographs.signature_of(photos, *(f / "filenames.pickle" for f in folders))
+    data = CaptionedImages(
+        name="embeddings",
+        images=photographs.cached_photos(
+            "embeddings", signature, photos, paths, side,
+            lambda i: photographs.read_square("embeddings", paths[i], side)),
+        captions=[[f"sentence {k} of {name}" for k in range(SENTENCES)] for name in names],
+        classes=classes,
+        class_names=[f"class {number}" for number in known.tolist()],
+        splits={"train": torch.arange(train), "test": torch.arange(train, len(names))},
+        crop=size,
+        flip=True,
+        origin=f"size={size}",
+    )  # fmt: skip
+    return data, table
+
+
+def _matched(names: list[str], photos: Path) -> list[Path]:
+    """The photo of each name; all photos have one, and no name is there twice."""
+    there = {path.stem: path for path in photos.iterdir() if path.suffix.lower() == ".jpg"}
+    lost = [name for name in names if name not in there]
+    if lost or len(set(names)) != len(names) or len(names) != len(there):
+        twice = len(names) - len(set(names))
+        found = f"{len(names):,} embeddings for {len(there):,} photos"
+        found += f", {twice:,} of them for a photo that has others" if twice else ""
+        found += f", {len(lost):,} for none ({', '.join(lost[:3])}, …)" if lost else ""
+        raise ValueError(
+            f"embeddings: {photos}: found {found}; expected those of each photo, "
+            "once, in train or test, matched by file name"
+        )
+    return [there[name] for name in names]

@@ -1,0 +1,416 @@
+"""StackGAN's two stages from settings to a folder: what `python -m t2i_utils train` does.
+
+A run's folder holds `settings.json`, and what `fit` keeps of each stage in `stage1/` and `stage2/`.
+Networks, losses and step are those of notebooks 10 and 11.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from t2i_utils import checkpoints, data, files, metrics
+from t2i_utils.checkpoints import CHECKPOINT
+from t2i_utils.data.captioned import Batch, Batches, CaptionedImages
+from t2i_utils.data.embedded import Stored, load_embedded
+from t2i_utils.lesson import seed_for
+from t2i_utils.models import char_cnn_rnn, gan_cls, noise_dim
+from t2i_utils.models.gan_cls import three_scores
+from t2i_utils.models.stackgan import (
+    Discriminator,
+    Residual,
+    StackGAN,
+    Stage1Generator,
+    Stage2Generator,
+)
+from t2i_utils.objectives import generator_loss, kl_to_standard_normal, matching_aware_loss
+from t2i_utils.training import History, Players, fit, frozen
+
+STAGES = (1, 2)
+SETTINGS = "settings.json"
+MAY_CHANGE = ("epochs1", "epochs2", "steps1", "steps2", "precision",
+              "lrG1", "lrG2", "lrD1", "lrD2")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run is. Names and defaults of the first 17 are those of a published trainer's options.
+
+    Raises ValueError naming the setting that is out of range or does not go with another.
+    """
+
+    image_size1: int = 64
+    image_size2: int = 256
+    z_dim: int = 100
+    embed_dim: int = 128
+    D1_dim: int = 512
+    G2_dim: int = 512
+    data_dir: str | None = None
+    image_dir: str | None = None
+    epochs1: int = 100
+    epochs2: int = 100
+    batch_size: int = 64
+    lrG1: float = 2e-4
+    lrG2: float = 2e-4
+    lrD1: float = 2e-4
+    lrD2: float = 2e-4
+    beta1: float = 0.5
+    beta2: float = 0.999
+    dataset: str = "embeddings"
+    encoder: str = "shipped"
+    pictures: int = 20000
+    width: int = 128
+    steps1: int | None = None
+    steps2: int | None = None
+    kl_weight: float = 2 / 128
+    seed: int = 0
+    precision: str = "no"
+
+    def __post_init__(self):
+        for name in ("image_size1", "image_size2"):
+            side = getattr(self, name)
+            _require(side >= 16 and side & (side - 1) == 0, name, side, "a power of 2, 16 or more")
+        _require(
+            self.image_size2 in (2 * self.image_size1, 4 * self.image_size1),
+            "image_size2",
+            self.image_size2,
+            f"2 or 4 times image_size1, which is {self.image_size1}",
+        )
+        smallest = min(self.image_size1, 64) // 8
+        _require(self.D1_dim % smallest == 0 and self.D1_dim >= 4 * smallest, "D1_dim", self.D1_dim,
+                 f"a multiple of {smallest} for pictures of {self.image_size1}, "
+                 f"{4 * smallest} or more")  # fmt: skip
+        wide = 4 * self.image_size2 // self.image_size1
+        _require(
+            self.G2_dim % 16 == 0 and self.G2_dim > 0,
+            "G2_dim",
+            self.G2_dim,
+            f"a multiple of 16 (it is halved {wide.bit_length() - 1} times)",
+        )
+        _require(self.width % 2 == 0 and self.width > 1, "width", self.width, "an even number")
+        if self.dataset == "embeddings":
+            for name in ("data_dir", "image_dir"):
+                _require(getattr(self, name), name, getattr(self, name), "a folder, or a data set "
+                         f"by name: dataset, one of {', '.join(data.DATA_SETS)}")  # fmt: skip
+        else:
+            _require(
+                self.image_dir is None,
+                "image_dir",
+                self.image_dir,
+                f"none: it stands beside a data_dir of embeddings, and dataset is {self.dataset!r}",
+            )
+            _require(
+                (self.data_dir is None) == (self.dataset == "blooms"),
+                "data_dir",
+                self.data_dir,
+                "none for blooms, a folder for the others",
+            )
+
+    @property
+    def width_D1(self) -> int:
+        """Channels of Stage-I's D after the picture: D1_dim at 4 × 4."""
+        return self.D1_dim * 8 // min(self.image_size1, 64)
+
+    @property
+    def width_D2(self) -> int:
+        """Channels of Stage-II's D after the picture: half of Stage-I's G before it (the paper)."""
+        return self.width // 2
+
+
+def _require(held: Any, name: str, found: Any, expected: str) -> None:
+    if not held:
+        raise ValueError(f"{name}: found {found}, expected {expected}")
+
+
+# ---- data ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Pictures with the embeddings of their sentences, and who encodes sentences."""
+
+    data: CaptionedImages
+    embeddings: Float[Tensor, "N k T"]
+    encoder: Any  # with .encode; Stored where there are no sentences
+    theta: nn.Module | None  # θ of the same training as φ, where there is one
+
+
+def load_source(settings: Settings, side: int) -> Source:
+    """The data set of a run, its pictures of that side. Raises as the readers of data sets do."""
+    if settings.dataset == "embeddings":
+        pictures, table = load_embedded(settings.data_dir, settings.image_dir, side)
+        return Source(pictures, table, Stored(pictures.captions, table), None)
+    blooms = settings.dataset == "blooms"
+    where = {"n": settings.pictures} if blooms else {"data_dir": settings.data_dir}
+    pictures = data.load(settings.dataset, size=side, **where)
+    encoder = char_cnn_rnn.load_text_encoder(settings.encoder)
+    char_cnn_rnn.warn_of_new_words(encoder, pictures.captions)
+    own = settings.encoder == "shipped" or Path(settings.encoder).is_file()
+    theta = char_cnn_rnn.load_picture_encoder(settings.encoder) if own else None
+    return Source(pictures, pictures.encode(encoder.encode), encoder, theta)
+
+
+def batches_of(settings: Settings, source: Source) -> Batches:
+    """The batches that either stage is trained on."""
+    return Batches(source.data, source.embeddings, "train", settings.batch_size, settings.seed)
+
+
+def steps_of(settings: Settings, stage: int, pictures: int, epochs: int | None = None) -> int:
+    """How many steps a stage takes: as many as were given, or whole epochs of so many pictures."""
+    given = getattr(settings, f"steps{stage}")
+    asked = getattr(settings, f"epochs{stage}")
+    epochs = asked if epochs is None else min(epochs, asked)
+    return given if given is not None else -(-epochs * pictures // settings.batch_size)
+
+
+# ---- networks and step --------------------------------------------------------------------------
+
+
+def generator_of(settings: Settings, stage: int, text_dim: int) -> nn.Module:
+    """An untrained generator of a stage, for embeddings [T] of width `text_dim`."""
+    first = Stage1Generator(settings.z_dim, text_dim, settings.embed_dim, settings.width,
+                            settings.image_size1)  # fmt: skip
+    if stage == 1:
+        return first
+    blocks = settings.image_size2 // settings.image_size1  # the authors': 4 for 256, 2 for 128
+    second = Stage2Generator(text_dim, settings.embed_dim, settings.G2_dim // 4,
+                             settings.image_size1, settings.image_size2, blocks)  # fmt: skip
+    return StackGAN(first, second)
+
+
+def discriminator_of(settings: Settings, stage: int, text_dim: int) -> Discriminator:
+    """An untrained discriminator of a stage.
+
+    Its averages are those of the last batch: G's turn judges in evaluation mode (notebook 07).
+    """
+    width = (settings.width_D1, settings.width_D2)[stage - 1]
+    side = (settings.image_size1, settings.image_size2)[stage - 1]
+    D = Discriminator(text_dim, settings.embed_dim, width, side)
+    for layer in D.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = 1.0
+    return D
+
+
+def players_of(settings: Settings, stage: int, text_dim: int, sketcher=None) -> Players:
+    """Fresh players of a stage; Stage-II's stand on the weights of `sketcher`, a Stage1Generator.
+
+    G's residual blocks begin as no correction (notebook 10, section 8).
+    """
+    with torch.random.fork_rng([]):
+        torch.manual_seed(seed_for(settings.seed, "weights", stage))
+        G = generator_of(settings, stage, text_dim)
+        D = discriminator_of(settings, stage, text_dim)
+    for layer in G.modules():
+        if isinstance(layer, Residual):
+            nn.init.zeros_(layer.body[-1].weight)  # γ of the last batch norm
+    if sketcher is not None:
+        G.stage1.load_state_dict(sketcher.state_dict())
+    for network in (G, D):
+        network.to(memory_format=torch.channels_last)  # faster, on a CPU too
+    betas = (settings.beta1, settings.beta2)
+    opts = [torch.optim.Adam([p for p in net.parameters() if p.requires_grad],
+                             getattr(settings, f"lr{name}{stage}"), betas)
+            for name, net in (("G", G), ("D", D))]  # fmt: skip
+    return Players(G, D, *opts)
+
+
+def stackgan_step(players: Players, batch: Batch, kl_weight: float) -> Mapping[str, Tensor]:
+    """Either stage's step: matching-aware D; G with the price of its cloud.
+
+    Zhang et al. 2017, equations 3 to 6, G's in the form that does not saturate; as notebook 11's.
+    """
+    G, D, right = players.G, players.D, batch.embedding
+    fake = G(torch.randn(len(right), noise_dim(G), device=right.device), right)
+    scores = three_scores(D, batch.images, fake.detach(), right, batch.wrong_embedding)
+    loss_D = matching_aware_loss(*scores)
+    players.update_D(loss_D)
+
+    D.eval()  # the company of D's turn: by the statistics of that batch (notebook 07)
+    with frozen(D):
+        loss_G = generator_loss(D(fake, right))
+        kl = kl_to_standard_normal(*G.augment(right))
+        players.update_G(loss_G + kl_weight * kl)
+    D.train()
+    means = zip(("s_r", "s_w", "s_f"), scores, strict=True)
+    return {"loss_D": loss_D, "loss_G": loss_G, "kl": kl} | {k: s.mean() for k, s in means}
+
+
+# ---- a run --------------------------------------------------------------------------------------
+
+
+def folder_of(run_dir: str | os.PathLike, stage: int) -> Path:
+    """Where `fit` keeps a stage of a run."""
+    return files.expanded(run_dir) / f"stage{stage}"
+
+
+def steps_done(run_dir: str | os.PathLike, stage: int) -> int:
+    """How many steps of a stage a run's checkpoint has; 0 where it has none."""
+    path = folder_of(run_dir, stage) / CHECKPOINT
+    return checkpoints.read(path).step if path.exists() else 0
+
+
+def train(
+    settings: Settings,
+    run_dir: str | os.PathLike,
+    stages: tuple[int, ...] = STAGES,
+    until_epoch: int | None = None,
+    progress: bool = True,
+    checkpoint_every: int = 500,
+) -> dict[int, History]:
+    """Train the stages one after the other, in the run's folder; it goes on where it is.
+
+    `until_epoch` ends a part: epochs count through the stages that are trained. Returns the
+    history of each stage that was begun.
+
+    Raises ValueError and FileNotFoundError where settings, data and folder do not go together,
+    CheckpointError where the folder holds another run, OSError where it cannot be written: all
+    before the first step. Otherwise as `fit`.
+    """
+    _check_stages(settings, run_dir, stages, until_epoch)
+    begun(settings, run_dir)
+    histories = {}
+    for stage in stages:
+        if until_epoch is not None and until_epoch <= 0:
+            break
+        histories[stage] = _train_stage(
+            settings, run_dir, stage, until_epoch, progress, checkpoint_every
+        )
+        if until_epoch is not None:
+            until_epoch -= getattr(settings, f"epochs{stage}")
+    return histories
+
+
+def _train_stage(settings, run_dir, stage, until_epoch, progress, checkpoint_every) -> History:
+    side = (settings.image_size1, settings.image_size2)[stage - 1]
+    source = load_source(settings, side)
+    batches, text_dim = batches_of(settings, source), source.embeddings.shape[-1]
+    steps = steps_of(settings, stage, len(source.data.splits["train"]), until_epoch)
+    if stage == 1 and steps_done(run_dir, 2) and steps > (done := steps_done(run_dir, 1)):
+        raise ValueError(
+            f"{run_dir}: found {steps:,} steps asked of Stage-I, and a Stage-II that "
+            f"stands on it after {done:,}; expected no more, or another run_dir"
+        )
+    sketcher = None
+    if stage == 2:
+        sketcher = generator_of(settings, 1, text_dim)
+        sketcher.load_state_dict(gan_cls.average_of_run(folder_of(run_dir, 1)))
+    players = players_of(settings, stage, text_dim, sketcher)
+    require_room(run_dir, players)
+    if progress and int(os.environ.get("RANK", 0)) == 0:
+        print(f"Stage-{'I' * stage}: {steps:,} steps of {settings.batch_size}, "
+              f"{side} × {side} pixels", flush=True)  # fmt: skip
+    return fit(
+        players, batches, partial(stackgan_step, kl_weight=settings.kl_weight), steps=steps,
+        run_dir=folder_of(run_dir, stage), seed=settings.seed, precision=settings.precision,
+        checkpoint_every=checkpoint_every, snapshot=sampler(source), progress=progress)  # fmt: skip
+
+
+def sampler(source: Source) -> Callable[[Players], Tensor]:
+    """For `fit`: pictures of the averaged generator, of 16 sentences of unseen flowers."""
+    test = source.data.splits["test"][:16].tolist()
+    sentences = [source.data.captions[picture][0] for picture in test]
+
+    def draw(players: Players) -> Tensor:
+        G = players.G_avg.module
+        device = next(G.parameters()).device
+        return metrics.drawer(G, source.encoder.encode, device)(sentences, 0)
+
+    return draw
+
+
+def begun(settings: Settings, run_dir: str | os.PathLike) -> None:
+    """Write what the run is into its folder, or compare it with what stands there.
+
+    Raises ValueError naming every setting that differs and may not, OSError where the folder
+    cannot be written.
+    """
+    path = files.expanded(run_dir) / SETTINGS
+    if path.exists():
+        before, now = asdict(settings_of(run_dir)), asdict(settings)
+        faults = [f"{name}: found {before[name]!r}, expected {now[name]!r}" for name in now
+                  if before[name] != now[name] and name not in MAY_CHANGE]  # fmt: skip
+        if faults:
+            raise ValueError(
+                f"{run_dir} holds another run: {'; '.join(faults)}. Use another "
+                "run_dir, or the same settings"
+            )
+    if int(os.environ.get("RANK", 0)) == 0:
+        text = json.dumps(asdict(settings), indent=1) + "\n"
+        with files.whole(path, len(text)) as draft:
+            draft.write_text(text, encoding="utf-8")
+
+
+def settings_of(run_dir: str | os.PathLike) -> Settings:
+    """The settings of a run. Raises FileNotFoundError where it has none, ValueError for others."""
+    path = files.expanded(run_dir) / SETTINGS
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{run_dir}: found no {SETTINGS}, expected a folder that "
+            "`train --run_dir` has kept a run in"
+        )
+    try:
+        return Settings(**json.loads(path.read_text(encoding="utf-8")))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: found other settings than a run has: {error}") from error
+
+
+def _check_stages(settings, run_dir, stages, until_epoch) -> None:
+    if until_epoch is not None and any(getattr(settings, f"steps{s}") is not None for s in stages):
+        raise ValueError(f"until_epoch: found {until_epoch} beside steps, expected epochs to count")
+    if 1 not in stages and not (folder_of(run_dir, 1) / CHECKPOINT).exists():
+        raise ValueError(
+            f"stage: found 2, and no Stage-I in {run_dir}; expected one to stand on: "
+            "train it first (stage 1, or both)"
+        )
+
+
+def require_room(run_dir: str | os.PathLike, players: Players) -> None:
+    """OSError where the disk has no room for two checkpoints of these players."""
+    weights = [sum(p.numel() for p in net.parameters()) for net in (players.G, players.D)]
+    learning = [sum(p.numel() for p in net.parameters() if p.requires_grad)
+                for net in (players.G, players.D)]  # fmt: skip
+    needed = 2 * 4 * (2 * weights[0] + weights[1] + 2 * sum(learning))
+    free = shutil.disk_usage(files.expanded(run_dir)).free
+    if 0 < free < needed:
+        with files.explained(run_dir, needed, "another run_dir may have room"):
+            raise OSError(28, os.strerror(28), str(run_dir))
+
+
+def load_run(run_dir: str | os.PathLike) -> tuple[nn.Module, int]:
+    """A run's averaged generator, of the last stage that was begun, and which stage that is.
+
+    On the CPU, frozen, in evaluation mode. Raises FileNotFoundError where nothing is kept yet,
+    CheckpointError where the weights do not fit the settings.
+    """
+    settings = settings_of(run_dir)
+    stage = 2 if steps_done(run_dir, 2) else 1
+    state = gan_cls.average_of_run(folder_of(run_dir, stage))
+    text_dim = state["augment.linear.weight" if stage == 1
+                     else "stage2.augment.linear.weight"].shape[1]  # fmt: skip
+    G = generator_of(settings, stage, text_dim)
+    try:
+        G.load_state_dict(state)
+    except RuntimeError as error:
+        raise checkpoints.CheckpointError(
+            f"{run_dir}: found weights of another generator than its {SETTINGS} says: {error}"
+        ) from error
+    return G.eval().requires_grad_(False), stage
+
+
+PROFILES = {
+    "smoke": dict(image_size1=16, image_size2=32, width=8, D1_dim=16, G2_dim=32, batch_size=16,
+                  pictures=200, steps1=6, steps2=6),
+    "laptop": dict(image_size1=32, image_size2=64, width=32, D1_dim=128, G2_dim=64, batch_size=32,
+                   pictures=4000, steps1=1000, steps2=900, lrG1=2e-3, lrG2=2e-3, lrD1=2e-3,
+                   lrD2=2e-3),
+    "gpu": {},
+}  # fmt: skip

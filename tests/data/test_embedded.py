@@ -1,0 +1,99 @@
+"""Photos beside StackGAN's pickles: matched by name, or refused with what does not go together."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from t2i_utils.data.captioned import Batches
+from t2i_utils.data.embedded import Stored, load_embedded
+from t2i_utils.data.photographs import read_square
+
+sys.path.insert(0, str(Path(__file__).parent))
+from stackgan_layout import write_all, write_part, write_photos  # noqa: E402
+
+
+def test_embeddings_are_those_of_their_photo_in_whatever_order(tmp_path):
+    pickles, images, table = write_all(tmp_path, order=lambda i: -i)
+    data, stored = load_embedded(pickles, images, 16)
+    assert {name: len(own) for name, own in data.splits.items()} == {"train": 24, "test": 12}
+    assert stored.dtype == torch.float16 and stored.shape == (36, 10, 6) and data.crop == 16
+    for row in (0, 23, 24, 35):
+        name = data.captions[row][3].removeprefix("sentence 3 of ")
+        number = int(name.removeprefix("image_"))
+        assert torch.equal(stored[row], torch.from_numpy(table[number]).half())
+        photo = read_square("", images / "jpg" / f"{name}.jpg", 19)
+        assert (data.images[row] == photo).all()
+        own = number % 4 if number < 24 else 4 + number % 2
+        assert data.class_names[data.classes[row]] == f"class {own}"
+    assert not set(data.classes[:24].tolist()) & set(data.classes[24:].tolist())
+    encoder = Stored(data.captions, stored)
+    assert torch.equal(encoder.encode([data.captions[5][2], data.captions[0][9]]),
+                       torch.stack([stored[5, 2], stored[0, 9]]).float())  # fmt: skip
+
+
+def test_wrong_pairs_are_of_other_classes(tmp_path):
+    data, stored = load_embedded(*write_all(tmp_path)[:2], 16)
+    batch = Batches(data, stored, "train", 16, 0)[0]
+    assert (data.classes[batch.pictures] != data.classes[batch.wrong_pictures]).all()
+    assert torch.equal(batch.embedding, stored[batch.pictures, batch.sentences].float())
+
+
+def test_a_sentence_has_no_stored_embedding(tmp_path):
+    data, stored = load_embedded(*write_all(tmp_path)[:2], 16)
+    with pytest.raises(ValueError, match="'a red flower': found no stored embedding of it, expec"):
+        Stored(data.captions, stored).encode(["a red flower"])
+
+
+def test_missing_folders_are_named(tmp_path):
+    pickles, images, _ = write_all(tmp_path)
+    shutil.move(images / "jpg", images / "photos")
+    with pytest.raises(FileNotFoundError, match=f"found no folder {images / 'jpg'}; expected"):
+        load_embedded(pickles, images)
+    shutil.move(images / "photos", images / "jpg")
+    shutil.rmtree(pickles / "test")
+    with pytest.raises(FileNotFoundError, match=f"found no folder {pickles / 'test'}; expected"):
+        load_embedded(pickles, images)
+    with pytest.raises(FileNotFoundError, match="found no folder /dev/null/train"):
+        load_embedded(None, images)
+    (pickles / "test").mkdir()
+    with pytest.raises(FileNotFoundError, match="char-CNN-RNN-embeddings.pickle, filenames.pickle"):
+        load_embedded(pickles, images)
+
+
+def test_embeddings_that_match_no_photo_are_refused(tmp_path):
+    pickles, images, _ = write_all(tmp_path)
+    shutil.rmtree(images)
+    write_photos(images, [f"bird_{i}" for i in range(36)])
+    found = r"36 embeddings for 36 photos, 36 for none \(image_00000, image_00001, image_00002, …\)"
+    with pytest.raises(ValueError, match=f"jpg: found {found}; expected those of each photo"):
+        load_embedded(pickles, images)
+
+
+def test_fewer_embeddings_than_photos_are_refused(tmp_path):
+    pickles, images, table = write_all(tmp_path)
+    shutil.rmtree(pickles / "test")
+    names = [f"image_{i:05d}" for i in range(24, 30)]
+    write_part(pickles / "test", table[24:30], names, [4] * 6)
+    with pytest.raises(ValueError, match="found 30 embeddings for 36 photos; expected those of ea"):
+        load_embedded(pickles, images)
+
+
+def test_a_photo_in_train_and_test_is_refused(tmp_path):
+    pickles, images, table = write_all(tmp_path)
+    shutil.rmtree(pickles / "test")
+    names = [f"image_{i:05d}" for i in range(12, 24)]
+    write_part(pickles / "test", table[24:36], names, [4] * 12)
+    with pytest.raises(ValueError, match="36 photos, 12 of them for a photo that has others; expe"):
+        load_embedded(pickles, images)
+
+
+def test_two_widths_are_refused(tmp_path):
+    pickles, images, table = write_all(tmp_path)
+    shutil.rmtree(pickles / "test")
+    names = [f"image_{i:05d}" for i in range(24, 36)]
+    write_part(pickles / "test", table[24:, :, :5], names, [4] * 12)
+    with pytest.raises(ValueError, match=r"found widths \[5, 6\] in train and test, expected one"):
+        load_embedded(pickles, images)
