@@ -38,3 +38,26 @@ def write_all(place, train=24, test=12, width=6, order=None):
         write_part(place / "pickles" / part, table[list(rows)], [f"jpg/{names[i]}" for i in rows],
                    [classes[i] for i in rows])  # fmt: skip
     return place / "pickles", place / "images", table
+
+
+def write_flowers(flowers_dir, place, encode):
+    """The sentences of Oxford-102 as pickles: its split "train" in train/, all others in test/.
+
+    In the order of the split, so that a run on them sees the batches of a run on the captions.
+    """
+    from t2i_utils.data import flowers
+
+    data = flowers.load_flowers(flowers_dir, 16)
+    table = data.encode(encode)
+    train = data.splits["train"].tolist()
+    rest = sorted(set(range(len(data.images))) - set(train))
+    for part, rows in {"train": train, "test": rest}.items():
+        names = [f"image_{row + 1:05d}" for row in rows]
+        write_part(place / part, table[rows].float().numpy(), names, data.classes[rows].tolist())
+    return place
+
+
+if __name__ == "__main__":  # python tests/data/stackgan_layout.py FLOWERS PLACE
+    from t2i_utils.models.char_cnn_rnn import load_text_encoder
+
+    print(write_flowers(Path(sys.argv[1]), Path(sys.argv[2]), load_text_encoder().encode))

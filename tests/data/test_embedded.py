@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from t2i_utils import trainer
 from t2i_utils.data.captioned import Batches
 from t2i_utils.data.embedded import Stored, load_embedded
+from t2i_utils.data.flowers import find_folder
 from t2i_utils.data.photographs import read_square
 
 sys.path.insert(0, str(Path(__file__).parent))
-from stackgan_layout import write_all, write_part, write_photos  # noqa: E402
+from stackgan_layout import write_all, write_flowers, write_part, write_photos  # noqa: E402
 
 
 def test_embeddings_are_those_of_their_photo_in_whatever_order(tmp_path):
@@ -97,3 +99,26 @@ def test_two_widths_are_refused(tmp_path):
     write_part(pickles / "test", table[24:, :, :5], names, [4] * 12)
     with pytest.raises(ValueError, match=r"found widths \[5, 6\] in train and test, expected one"):
         load_embedded(pickles, images)
+
+
+class Counts:
+    """A cheap encoder: how often each of 26 letters stands in a sentence."""
+
+    def encode(self, sentences):
+        letters = [[sentence.count(chr(97 + i)) for i in range(26)] for sentence in sentences]
+        return torch.tensor(letters, dtype=torch.float32)
+
+
+def test_real_flowers_train_on_the_same_batches_from_pickles_and_from_captions(
+    flowers_dir, tmp_path, monkeypatch
+):
+    folder = find_folder(flowers_dir)
+    write_flowers(flowers_dir, tmp_path, Counts().encode)
+    monkeypatch.setattr(trainer.char_cnn_rnn, "load_text_encoder", lambda name: Counts())
+    small = trainer.PROFILES["smoke"]
+    told = trainer.Settings(dataset="flowers", data_dir=str(flowers_dir), encoder="none", **small)
+    stored = trainer.Settings(data_dir=str(tmp_path), image_dir=str(folder), **small)
+    first, second = (trainer.batches_of(s, trainer.load_source(s, 16)) for s in (told, stored))
+    for step in (0, 7, 5000):
+        for name in ("images", "embedding", "wrong_embedding", "sentences"):
+            assert torch.equal(getattr(first[step], name), getattr(second[step], name)), name
