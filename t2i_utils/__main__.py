@@ -16,9 +16,9 @@ SIDE, COUNT = click.IntRange(16, 1024), click.IntRange(min=1)
 RATE, BETA = click.FloatRange(0, 1, min_open=True), click.FloatRange(0, 1, max_open=True)
 
 
-def option(name: str, *more: str, **about) -> Callable:
+def option(name: str, **about) -> Callable:
     """An option under its name, with underscores and with dashes."""
-    spelled = dict.fromkeys([f"--{name}", f"--{name.replace('_', '-')}", *more])
+    spelled = dict.fromkeys([f"--{name}", f"--{name.replace('_', '-')}"])
     return click.option(*spelled, name, **{"show_default": True, **about})
 
 

@@ -4,6 +4,7 @@ A run's folder holds `settings.json`, and what `fit` keeps of each stage in `sta
 Networks, losses and step are those of notebooks 10 and 11.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -30,6 +31,7 @@ from t2i_utils.models.stackgan import (
     StackGAN,
     Stage1Generator,
     Stage2Generator,
+    stage1_of_run,
 )
 from t2i_utils.objectives import generator_loss, kl_to_standard_normal, matching_aware_loss
 from t2i_utils.training import History, Players, fit, frozen
@@ -299,10 +301,7 @@ def _train_stage(settings, run_dir, stage, until_epoch, progress, checkpoint_eve
             f"{run_dir}: found {steps:,} steps asked of Stage-I, and a Stage-II that "
             f"stands on it after {done:,}; expected no more, or another run_dir"
         )
-    sketcher = None
-    if stage == 2:
-        sketcher = generator_of(settings, 1, text_dim)
-        sketcher.load_state_dict(gan_cls.average_of_run(folder_of(run_dir, 1)))
+    sketcher = stage1_of_run(folder_of(run_dir, 1)) if stage == 2 else None
     players = players_of(settings, stage, text_dim, sketcher)
     require_room(run_dir, players)
     if progress and int(os.environ.get("RANK", 0)) == 0:
@@ -382,7 +381,7 @@ def require_room(run_dir: str | os.PathLike, players: Players) -> None:
     free = shutil.disk_usage(files.expanded(run_dir)).free
     if 0 < free < needed:
         with files.explained(run_dir, needed, "another run_dir may have room"):
-            raise OSError(28, os.strerror(28), str(run_dir))
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(run_dir))
 
 
 def load_run(run_dir: str | os.PathLike) -> tuple[nn.Module, int]:
