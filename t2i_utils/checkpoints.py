@@ -299,16 +299,12 @@ def _check_history(path, history: History) -> None:
         if not isinstance(name, str) or not isinstance(values, Tensor):
             raise CheckpointError(f"{path}: history {name!r}: found a {type(values).__name__}")
         if values.shape != (history.steps,):
-            found = list(values.shape)
-            raise CheckpointError(
-                f"{path}: history {name}: found {found}, expected [{history.steps}], one a step"
-            )
+            shapes = f"found {list(values.shape)}, expected [{history.steps}], one a step"
+            raise CheckpointError(f"{path}: history {name}: {shapes}")
     for step, images in history.snapshots.items():
         if not isinstance(step, int) or step > history.steps or not isinstance(images, Tensor):
-            raise CheckpointError(
-                f"{path}: snapshot of step {step!r}: expected images, of steps up to "
-                f"{history.steps}"
-            )
+            expected = f"images, of steps up to {history.steps}"
+            raise CheckpointError(f"{path}: snapshot of step {step!r}: expected {expected}")
 
 
 def _check_finite(path, name: str, value: Any, inf: bool = False) -> None:
@@ -365,9 +361,8 @@ def _check_part(path, name: str, part, state: dict) -> None:
     for i, key, value in moments:
         shape = list(weights[i].shape) if 0 <= i < len(weights) else None
         if shape is None or not _spreads_over(value.shape, shape):
-            raise CheckpointError(
-                f"{path}: {name}: {i}/{key}: found {list(value.shape)}, expected {shape}"
-            )
+            shapes = f"found {list(value.shape)}, expected {shape}"
+            raise CheckpointError(f"{path}: {name}: {i}/{key}: {shapes}")
 
 
 def _spreads_over(shape, weight: list[int]) -> bool:
@@ -399,12 +394,10 @@ def _check_tensors(
         return f"{list(tensors[name].shape)}{precision}"
 
     for name in [*expected, *(name for name in found if name not in expected)]:
-        pair = described(found, name), described(expected, name)
-        if pair[0] != pair[1]:
-            raise CheckpointError(
-                f"{path} does not fit this model: tensor {prefix}{name}: found {pair[0]}, "
-                f"expected {pair[1]}"
-            )
+        ours, theirs = described(found, name), described(expected, name)
+        if ours != theirs:
+            words = f"tensor {prefix}{name}: found {ours}, expected {theirs}"
+            raise CheckpointError(f"{path} does not fit this model: {words}")
 
 
 # ---- the file ---------------------------------------------------------------------------------
@@ -461,6 +454,16 @@ def _read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise CheckpointError(f"{path}: found a folder, expected a safetensors file")
     if not path.is_file():
         raise FileNotFoundError(errno.ENOENT, "no such safetensors file", str(path))
+    before = path.stat().st_ino
+    try:
+        return _read_once(path)
+    except CheckpointError:
+        if path.stat().st_ino == before:  # else a run has put a newer one in its place meanwhile
+            raise
+        return _read_once(path)
+
+
+def _read_once(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = dict(file.metadata() or {})

@@ -16,6 +16,7 @@ from t2i_utils.data.embedded import Stored
 from t2i_utils.lesson import seed_for, working_device
 from t2i_utils.metrics import Card
 from t2i_utils.models import beyond_stackgan, char_cnn_rnn
+from t2i_utils.pairs import Pairs
 
 GRID = ".png"
 
@@ -26,7 +27,7 @@ class Painter:
 
     G: nn.Module
     encoder: Any
-    source: trainer.Source | None
+    pairs: Pairs | None
     device: torch.device
 
     def draw(self, sentences: list[str], seed: int) -> Float[Tensor, "n 3 s s"]:
@@ -38,7 +39,7 @@ def painter_of(run_dir: str | os.PathLike | None, with_data: bool = False) -> Pa
     """The averaged generator of a run; without a run the shipped one, of notebook 00.
 
     Its data set is read where it is asked for, or where the run's sentences are stored embeddings.
-    Raises as `trainer.load_run` and `trainer.load_source` do.
+    Raises as `trainer.load_run` and `load_pairs` do.
     """
     device = working_device()
     if run_dir is None:
@@ -50,10 +51,8 @@ def painter_of(run_dir: str | os.PathLike | None, with_data: bool = False) -> Pa
     if not with_data and settings.dataset != "embeddings":
         encoder = char_cnn_rnn.load_text_encoder(settings.encoder).to(device)
         return Painter(G.to(device), encoder, None, device)
-    source = trainer.load_source(settings, side)
-    if not isinstance(source.encoder, Stored):
-        source.encoder.to(device)
-    return Painter(G.to(device), source.encoder, source, device)
+    pairs = trainer.pairs_of(settings, side, device)
+    return Painter(G.to(device), pairs.encoder, pairs, device)
 
 
 def sample(
@@ -74,9 +73,9 @@ def sample(
     """
     painter = painter_of(run_dir, with_data=from_split is not None)
     if from_split is not None:
-        if painter.source is None:
+        if painter.pairs is None:
             raise ValueError(f"from: found {from_split}, and no run; expected a run_dir")
-        sentences, number = some_of(painter.source, from_split, number, seed), 1
+        sentences, number = some_of(painter.pairs, from_split, number, seed), 1
     elif isinstance(painter.encoder, Stored):
         raise ValueError(
             f"{run_dir}: found a run on stored embeddings, which has no encoder for sentences; "
@@ -88,12 +87,12 @@ def sample(
     return written(painter.draw(each, seed), Path(out), number, sentences)
 
 
-def some_of(source: trainer.Source, split: str, number: int, seed: int) -> list[str]:
+def some_of(pairs: Pairs, split: str, number: int, seed: int) -> list[str]:
     """Sentences of different pictures of a split, drawn by the seed."""
-    pictures = source.data.splits[split]
+    pictures = pairs.data.splits[split]
     by_seed = torch.Generator().manual_seed(seed_for(seed, "sample", split))
     chosen = pictures[torch.randperm(len(pictures), generator=by_seed)[:number]].tolist()
-    return [source.data.captions[picture][0] for picture in chosen]
+    return [pairs.data.captions[picture][0] for picture in chosen]
 
 
 def written(
@@ -124,9 +123,8 @@ def evaluate(
     Raises as `painter_of`.
     """
     painter = painter_of(run_dir, with_data=True)
-    source = painter.source
-    make = metrics.photographs_exam if source.data.attributes is None else metrics.blooms_exam
-    exam = make(source.data, source.encoder.encode, number, seed=seed, memory=memory)
-    theta = source.theta.to(painter.device) if source.theta is not None else None
-    judges = metrics.judges(max(64, source.data.crop), theta, painter.device)
+    pairs = painter.pairs
+    make = metrics.photographs_exam if pairs.data.attributes is None else metrics.blooms_exam
+    exam = make(pairs.data, pairs.encoder.encode, number, seed=seed, memory=memory)
+    judges = metrics.judges(max(64, pairs.data.crop), pairs.theta, painter.device)
     return metrics.report_card({"generator": painter.draw}, exam, judges)

@@ -15,15 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from t2i_utils import checkpoints, data, files, metrics
 from t2i_utils.checkpoints import CHECKPOINT
-from t2i_utils.data.captioned import Batch, Batches, CaptionedImages
-from t2i_utils.data.embedded import Stored, load_embedded
+from t2i_utils.data.captioned import Batch, Batches
 from t2i_utils.lesson import seed_for
-from t2i_utils.models import char_cnn_rnn, gan_cls, noise_dim
+from t2i_utils.models import gan_cls, noise_dim
 from t2i_utils.models.gan_cls import three_scores
 from t2i_utils.models.stackgan import (
     Discriminator,
@@ -34,7 +32,8 @@ from t2i_utils.models.stackgan import (
     stage1_of_run,
 )
 from t2i_utils.objectives import generator_loss, kl_to_standard_normal, matching_aware_loss
-from t2i_utils.training import History, Players, fit, frozen
+from t2i_utils.pairs import Pairs, load_pairs
+from t2i_utils.training import History, Players, fit, frozen, steps_in
 
 STAGES = (1, 2)
 SETTINGS = "settings.json"
@@ -135,34 +134,15 @@ def _require(held: Any, name: str, found: Any, expected: str) -> None:
 # ---- data ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
-class Source:
-    """Pictures with the embeddings of their sentences, and who encodes sentences."""
-
-    data: CaptionedImages
-    embeddings: Float[Tensor, "N k T"]
-    encoder: Any  # with .encode; Stored where there are no sentences
-    theta: nn.Module | None  # θ of the same training as φ, where there is one
+def pairs_of(settings: Settings, side: int, device: str | torch.device = "cpu") -> Pairs:
+    """The data set of a run, its pictures of that side. Raises as `load_pairs` does."""
+    return load_pairs(settings.dataset, side, settings.data_dir, settings.image_dir,
+                       settings.pictures, settings.encoder, device)  # fmt: skip
 
 
-def load_source(settings: Settings, side: int) -> Source:
-    """The data set of a run, its pictures of that side. Raises as the readers of data sets do."""
-    if settings.dataset == "embeddings":
-        pictures, table = load_embedded(settings.data_dir, settings.image_dir, side)
-        return Source(pictures, table, Stored(pictures.captions, table), None)
-    blooms = settings.dataset == "blooms"
-    where = {"n": settings.pictures} if blooms else {"data_dir": settings.data_dir}
-    pictures = data.load(settings.dataset, size=side, **where)
-    encoder = char_cnn_rnn.load_text_encoder(settings.encoder)
-    char_cnn_rnn.warn_of_new_words(encoder, pictures.captions)
-    own = settings.encoder == "shipped" or Path(settings.encoder).is_file()
-    theta = char_cnn_rnn.load_picture_encoder(settings.encoder) if own else None
-    return Source(pictures, pictures.encode(encoder.encode), encoder, theta)
-
-
-def batches_of(settings: Settings, source: Source) -> Batches:
+def batches_of(settings: Settings, pairs: Pairs) -> Batches:
     """The batches that either stage is trained on."""
-    return Batches(source.data, source.embeddings, "train", settings.batch_size, settings.seed)
+    return Batches(pairs.data, pairs.embeddings, "train", settings.batch_size, settings.seed)
 
 
 def steps_of(settings: Settings, stage: int, pictures: int, epochs: int | None = None) -> int:
@@ -170,7 +150,7 @@ def steps_of(settings: Settings, stage: int, pictures: int, epochs: int | None =
     given = getattr(settings, f"steps{stage}")
     asked = getattr(settings, f"epochs{stage}")
     epochs = asked if epochs is None else min(epochs, asked)
-    return given if given is not None else -(-epochs * pictures // settings.batch_size)
+    return given if given is not None else steps_in(epochs, pictures, settings.batch_size)
 
 
 # ---- networks and step --------------------------------------------------------------------------
@@ -293,9 +273,9 @@ def train(
 
 def _train_stage(settings, run_dir, stage, until_epoch, progress, checkpoint_every) -> History:
     side = (settings.image_size1, settings.image_size2)[stage - 1]
-    source = load_source(settings, side)
-    batches, text_dim = batches_of(settings, source), source.embeddings.shape[-1]
-    steps = steps_of(settings, stage, len(source.data.splits["train"]), until_epoch)
+    pairs = pairs_of(settings, side)
+    batches, text_dim = batches_of(settings, pairs), pairs.embeddings.shape[-1]
+    steps = steps_of(settings, stage, len(pairs.data.splits["train"]), until_epoch)
     if stage == 1 and steps_done(run_dir, 2) and steps > (done := steps_done(run_dir, 1)):
         raise ValueError(
             f"{run_dir}: found {steps:,} steps asked of Stage-I, and a Stage-II that "
@@ -310,18 +290,18 @@ def _train_stage(settings, run_dir, stage, until_epoch, progress, checkpoint_eve
     return fit(
         players, batches, partial(stackgan_step, kl_weight=settings.kl_weight), steps=steps,
         run_dir=folder_of(run_dir, stage), seed=settings.seed, precision=settings.precision,
-        checkpoint_every=checkpoint_every, snapshot=sampler(source), progress=progress)  # fmt: skip
+        checkpoint_every=checkpoint_every, snapshot=sampler(pairs), progress=progress)  # fmt: skip
 
 
-def sampler(source: Source) -> Callable[[Players], Tensor]:
+def sampler(pairs: Pairs) -> Callable[[Players], Tensor]:
     """For `fit`: pictures of the averaged generator, of 16 sentences of unseen flowers."""
-    test = source.data.splits["test"][:16].tolist()
-    sentences = [source.data.captions[picture][0] for picture in test]
+    test = pairs.data.splits["test"][:16].tolist()
+    sentences = [pairs.data.captions[picture][0] for picture in test]
 
     def draw(players: Players) -> Tensor:
         G = players.G_avg.module
         device = next(G.parameters()).device
-        return metrics.drawer(G, source.encoder.encode, device)(sentences, 0)
+        return metrics.drawer(G, pairs.encoder.encode, device)(sentences, 0)
 
     return draw
 

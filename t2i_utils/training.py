@@ -138,6 +138,11 @@ def frozen(module: nn.Module) -> Iterator[nn.Module]:
             p.requires_grad_(True)
 
 
+def steps_in(epochs: int, pictures: int, batch_size: int) -> int:
+    """How many steps pass over so many pictures `epochs` times; the last one may begin another."""
+    return -(-epochs * pictures // batch_size)
+
+
 def fit(
     players: Players,
     batches: Any,

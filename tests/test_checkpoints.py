@@ -461,6 +461,26 @@ def test_weights_in_half_precision(tmp_path):
     checkpoints.load_weights(path, other)  # the one before it
 
 
+def test_a_file_that_is_replaced_while_it_is_read_is_read_again(tmp_path, monkeypatch):
+    """As `sample` may find it beside a run that is still trained; a damaged one is refused."""
+    path, new = tmp_path / "weights.safetensors", tmp_path / "new.safetensors"
+    checkpoints.save_weights(path, nn.Linear(3, 2), {"of": "old"})
+    checkpoints.save_weights(new, nn.Linear(4, 2), {"of": "new"})
+    opened = checkpoints.safe_open
+
+    def replaced(*args, **kwargs):
+        if new.exists():
+            new.replace(path)
+            raise OSError("another header than tensors")
+        return opened(*args, **kwargs)
+
+    monkeypatch.setattr(checkpoints, "safe_open", replaced)
+    assert checkpoints.read_card(path) == {"of": "new"}
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.raises(CheckpointError, match="cut short"):
+        checkpoints.read_card(path)
+
+
 def test_shared_weights_can_be_saved(tmp_path):
     net = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
     net[1].weight = net[0].weight

@@ -121,8 +121,8 @@ def test_a_lesson_is_imported_before_anything_is_installed():
 def test_imports_run_one_way():
     """lesson ← anything; data → models → objectives → training → metrics → figures."""
     order = ["files", "lesson", "sources", "checkpoints", "runs", "logs", "interrupts", "data"]
-    order += ["models", "objectives", "training", "metrics", "figures", "widgets", "trainer"]
-    order += ["sampling", "__main__"]
+    order += ["models", "pairs", "objectives", "training", "metrics", "figures", "widgets"]
+    order += ["trainer", "sampling", "__main__"]
     for path in sorted((ROOT / "t2i_utils").rglob("*.py")):
         room = path.relative_to(ROOT / "t2i_utils").parts[0].removesuffix(".py")
         if room == "__init__":

@@ -1,11 +1,12 @@
 """What `train` does: each option changes what it names; stages, parts and kills lose nothing."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import nbformat
@@ -15,7 +16,7 @@ import torch
 from t2i_utils import checkpoints, trainer
 from t2i_utils.checkpoints import CHECKPOINT
 from t2i_utils.models.stackgan import StackGAN
-from t2i_utils.trainer import Settings, batches_of, load_source, players_of, steps_of
+from t2i_utils.trainer import Settings, batches_of, pairs_of, players_of, steps_of
 
 sys.path.insert(0, str(Path(__file__).parent / "data"))
 from stackgan_layout import write_all  # noqa: E402
@@ -43,7 +44,7 @@ def drawn(settings, stage):
 def test_image_sizes(stage, name):
     settings = small(image_size1=32, image_size2=64)
     assert drawn(settings, stage)[1].shape[-1] == getattr(settings, name)
-    assert load_source(settings, 32).data.crop == 32
+    assert pairs_of(settings, 32).data.crop == 32
     side = players_of(settings, 2, 256).G.stage1
     assert side(torch.randn(2, side.noise_dim), torch.randn(2, 256)).shape[-1] == 32
 
@@ -78,9 +79,9 @@ def test_G2_dim_is_where_sketch_and_sentence_are_joined():
 def test_data_dir_and_image_dir(tmp_path):
     pickles, images, table = write_all(tmp_path)
     settings = small(dataset="embeddings", data_dir=str(pickles), image_dir=str(images))
-    source = load_source(settings, 16)
-    assert len(source.data.images) == 36 and source.embeddings.shape == (36, 10, 6)
-    batch = batches_of(replace(settings, batch_size=5), source)[0]
+    pairs = pairs_of(settings, 16)
+    assert len(pairs.data.images) == 36 and pairs.embeddings.shape == (36, 10, 6)
+    batch = batches_of(replace(settings, batch_size=5), pairs)[0]
     assert batch.images.shape == (5, 3, 16, 16) and batch.embedding.shape == (5, 6)
 
 
@@ -92,7 +93,7 @@ def test_epochs_and_batch_size_make_the_steps(stage):
     assert steps_of(replace(settings, batch_size=16), stage, 100) == 19
     assert [steps_of(settings, stage, 100, epochs) for epochs in (2, 9)] == [25, 38]
     assert steps_of(replace(settings, **{f"steps{stage}": 7}), stage, 100) == 7
-    assert len(batches_of(settings, load_source(settings, 16))[0].images) == 8
+    assert len(batches_of(settings, pairs_of(settings, 16))[0].images) == 8
 
 
 @pytest.mark.parametrize("name", ["lrG1", "lrG2", "lrD1", "lrD2"])
@@ -309,12 +310,12 @@ def test_the_step_is_notebook_elevens():
     taught = dict(vars(trainer), kl_weight=SMALL.kl_weight)
     exec(cell, taught)
     for stage, side in ((1, 16), (2, 32)):
-        source = load_source(SMALL, side)
+        pairs = pairs_of(SMALL, side)
         results = []
         for step in (taught["step"], lambda p, b: trainer.stackgan_step(p, b, SMALL.kl_weight)):
             players = players_of(SMALL, stage, 256)
             torch.manual_seed(7)
-            numbers = step(players, batches_of(SMALL, source)[0])
+            numbers = step(players, batches_of(SMALL, pairs)[0])
             results.append((numbers, players.G.state_dict() | players.D.state_dict()))
         (first, weights), (second, again) = results
         assert first.keys() == second.keys()
@@ -326,7 +327,7 @@ def test_the_step_is_notebook_elevens():
 
 WITHOUT_STATISTICS = """
 import os, sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 import torch
 from torch import nn
@@ -364,8 +365,8 @@ def step(players, given):
     batch = type("Batch", (), given)
     return trainer.stackgan_step(players, batch, settings.kl_weight)
 
-source = trainer.load_source(settings, 16)
-full = trainer.batches_of(replace(settings, batch_size=16), source)
+pairs = trainer.pairs_of(settings, 16)
+full = trainer.batches_of(replace(settings, batch_size=16), pairs)
 with torch.random.fork_rng([]):
     torch.manual_seed(1)
     G = Told(without(trainer.generator_of(settings, 1, 256)))
@@ -406,3 +407,21 @@ def test_two_processes_by_torchrun_train_both_stages(tmp_path):
     for stage in (1, 2):
         kept = checkpoints.read(tmp_path / "run" / f"stage{stage}" / CHECKPOINT)
         assert kept.run["processes"] == 2
+
+
+# ---- the pages ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number, lacking", [("10", True), ("11", False)])
+def test_the_parameters_of_the_pages_have_the_same_names(number, lacking):
+    """All 17 in notebook 11, those of Stage-I in 10; each with its type and a word about it."""
+    (path,) = (ROOT / "notebooks").glob(f"{number}_*.ipynb")
+    cells = nbformat.read(path, 4).cells
+    (cell,) = [c for c in cells if "parameters" in c.metadata.get("tags", [])]
+    lines = dict(re.findall(r"^(\w+): (\w+ = .+)$", cell.source, re.MULTILINE))
+    for field in fields(Settings)[:17]:
+        if lacking and "2" in field.name.replace("beta2", ""):
+            assert field.name not in lines
+            continue
+        kind = field.type.__name__ if isinstance(field.type, type) else "str"
+        assert re.fullmatch(rf"{kind} = \S+  # .+", lines[field.name]), field.name

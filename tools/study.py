@@ -64,16 +64,13 @@ MIXTURES = [
            + " start enlarging gentle 07 squeezed frozen untrained" * (run["seed"] < 3)}
     for run in SIX_SEEDS
 ]  # fmt: skip
-PATIENCE_10 = [
-    {"seed": 0, "steps": 4000, "steps_transposed": 5120},
-    {"seed": 0, "steps": 16000, "steps_transposed": 20480},
-]
+PATIENCE_10 = [{"seed": 0, "steps1": 4000}, {"seed": 0, "steps1": 16000}]
 # 11: the paper's cells, near misses, one stage or the first one alone in as many seconds, on three;
 # then 4 and 16 times the steps of both stages.
 ALL_OF_11 = "near long one narrow still-twice still-once"
 STAGES = [run | {"further": ALL_OF_11 if run["seed"] < 3 else "one long"} for run in SIX_SEEDS]
 PATIENCE_11 = [
-    {"seed": 0, "steps_sketch": 1000 * n, "steps": 900 * n, "further": further}
+    {"seed": 0, "steps1": 1000 * n, "steps2": 900 * n, "further": further}
     for n, further in ((4, "near long one narrow"), (16, "long"))
 ]
 PLANS = {

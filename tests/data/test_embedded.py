@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from t2i_utils import trainer
+from t2i_utils import pairs, trainer
 from t2i_utils.data.captioned import Batches
 from t2i_utils.data.embedded import Stored, load_embedded
 from t2i_utils.data.flowers import find_folder
@@ -98,6 +98,9 @@ class Counts(SentenceEncoder):
     def __init__(self):
         pass  # no model to load
 
+    def to(self, device):
+        return self
+
     def encode(self, sentences):
         letters = [[sentence.count(chr(97 + i)) for i in range(26)] for sentence in sentences]
         return torch.tensor(letters, dtype=torch.float32)
@@ -108,11 +111,11 @@ def test_real_flowers_train_on_the_same_batches_from_pickles_and_from_captions(
 ):
     folder = find_folder(flowers_dir)
     write_flowers(flowers_dir, tmp_path, Counts().encode)
-    monkeypatch.setattr(trainer.char_cnn_rnn, "load_text_encoder", lambda name: Counts())
+    monkeypatch.setattr(pairs.char_cnn_rnn, "load_text_encoder", lambda name: Counts())
     small = trainer.PROFILES["smoke"]
     told = trainer.Settings(dataset="flowers", data_dir=str(flowers_dir), encoder="none", **small)
     stored = trainer.Settings(data_dir=str(tmp_path), image_dir=str(folder), **small)
-    first, second = (trainer.batches_of(s, trainer.load_source(s, 16)) for s in (told, stored))
+    first, second = (trainer.batches_of(s, trainer.pairs_of(s, 16)) for s in (told, stored))
     for step in (0, 7, 5000):
         for name in ("images", "embedding", "wrong_embedding", "sentences"):
             assert torch.equal(getattr(first[step], name), getattr(second[step], name)), name
