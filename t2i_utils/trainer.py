@@ -281,6 +281,7 @@ def _train_stage(settings, run_dir, stage, until_epoch, progress, checkpoint_eve
             f"{run_dir}: found {steps:,} steps asked of Stage-I, and a Stage-II that "
             f"stands on it after {done:,}; expected no more, or another run_dir"
         )
+    keep(settings, run_dir)
     sketcher = stage1_of_run(folder_of(run_dir, 1)) if stage == 2 else None
     players = players_of(settings, stage, text_dim, sketcher)
     require_room(run_dir, players)
@@ -307,14 +308,15 @@ def sampler(pairs: Pairs) -> Callable[[Players], Tensor]:
 
 
 def begun(settings: Settings, run_dir: str | os.PathLike) -> None:
-    """Write what the run is into its folder, or compare it with what stands there.
+    """Write what the run is into its folder, or compare it with what stands there, and leave that.
 
     Raises ValueError naming every setting that differs and may not, OSError where the folder
     cannot be written.
     """
-    path = files.expanded(run_dir) / SETTINGS
-    if path.exists():
-        before, now = asdict(settings_of(run_dir)), asdict(settings)
+    there = settings
+    if (files.expanded(run_dir) / SETTINGS).exists():
+        there = settings_of(run_dir)
+        before, now = asdict(there), asdict(settings)
         faults = [f"{name}: found {before[name]!r}, expected {now[name]!r}" for name in now
                   if before[name] != now[name] and name not in MAY_CHANGE]  # fmt: skip
         if faults:
@@ -322,6 +324,12 @@ def begun(settings: Settings, run_dir: str | os.PathLike) -> None:
                 f"{run_dir} holds another run: {'; '.join(faults)}. Use another "
                 "run_dir, or the same settings"
             )
+    keep(there, run_dir)
+
+
+def keep(settings: Settings, run_dir: str | os.PathLike) -> None:
+    """Write the settings of a run into its folder, whole or not at all."""
+    path = files.expanded(run_dir) / SETTINGS
     if int(os.environ.get("RANK", 0)) == 0:
         text = json.dumps(asdict(settings), indent=1) + "\n"
         with files.whole(path, len(text)) as draft:

@@ -224,9 +224,10 @@ def test_stage_two_wants_a_stage_one(tmp_path):
 
 
 def test_stage_one_stays_where_a_stage_two_stands_on_it(whole):
+    before = (whole / "settings.json").read_text()
     with pytest.raises(ValueError, match=r"found \d+ steps asked of Stage-I, and a Stage-II"):
         trainer.train(replace(EPOCHS, epochs1=5), whole, progress=False)
-    trainer.begun(EPOCHS, whole)
+    assert (whole / "settings.json").read_text() == before
 
 
 def test_another_run_is_told_by_its_settings(whole):
