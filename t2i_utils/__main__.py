@@ -6,14 +6,35 @@ Exit codes: 2 for a command that cannot be meant, 1 for one that failed, 130 for
 import json
 import math
 import os
+import shlex
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 
 PROG = "python -m t2i_utils"
 SIDE, COUNT = click.IntRange(16, 1024), click.IntRange(min=1)
 RATE, BETA = click.FloatRange(0, 1, min_open=True), click.FloatRange(0, 1, max_open=True)
+SEED = click.IntRange(0, 2**63 - 1)
+
+
+class Place(click.Path):
+    """A path that is not empty; `absolute` where it has to be found from other folders, too."""
+
+    def __init__(self, absolute: bool = False):
+        super().__init__()
+        self.absolute = absolute
+
+    def convert(self, value, parameter, context):
+        if not str(value).strip():
+            self.fail("found an empty path, expected a file or a folder", parameter, context)
+        path = super().convert(value, parameter, context)
+        return str(Path(path).expanduser().absolute()) if self.absolute else path
+
+
+def _found_anywhere(name: str) -> str:
+    return str(Path(name).absolute()) if Path(name).is_file() else name
 
 
 def option(name: str, **about) -> Callable:
@@ -40,10 +61,10 @@ TRAIN = [
     option("D1_dim", type=COUNT, default=512, help="Channels of Stage-I's D at its 4 × 4 map."),
     option("G2_dim", type=COUNT, default=512,
            help="Channels of Stage-II's G at its 16 × 16 map (a quarter of a sketch's side)."),
-    option("data_dir", type=click.Path(), default=None,
+    option("data_dir", type=Place(absolute=True), default=None,
            help="Folder of pickled embeddings (train/ and test/), beside --image_dir; or of the "
            "--dataset."),
-    option("image_dir", type=click.Path(), default=None, help="Folder that holds jpg/."),
+    option("image_dir", type=Place(absolute=True), default=None, help="Folder that holds jpg/."),
     option("epochs1", type=COUNT, default=100, help="Epochs of Stage-I."),
     option("epochs2", type=COUNT, default=100, help="Epochs of Stage-II, which is trained next."),
     option("batch_size", type=click.IntRange(min=2), default=64,
@@ -55,7 +76,7 @@ TRAIN = [
     option("beta2", type=BETA, default=0.999, help="Adam's β₂."),
     option("dataset", type=click.Choice(["embeddings", "blooms", "flowers", "birds", "folder"]),
            default="embeddings", help="Blooms needs no folder; embeddings are StackGAN's pickles."),
-    option("encoder", default="shipped",
+    option("encoder", default="shipped", callback=lambda _, __, name: _found_anywhere(name),
            help="Of sentences: shipped, a file that notebook 04 kept, or a name for "
            "sentence-transformers."),
     option("profile", type=click.Choice(["smoke", "laptop", "gpu"]), default="gpu",
@@ -68,7 +89,7 @@ TRAIN = [
     option("steps2", type=COUNT, default=None, help="Steps of Stage-II, in place of epochs."),
     option("kl_weight", type=click.FloatRange(0), default=2 / 128,
            help="λ, the price of the cloud, of a KL summed over its dimensions."),
-    option("seed", type=click.IntRange(min=0), default=0, help="Of everything that is random."),
+    option("seed", type=SEED, default=0, help="Of everything that is random."),
     option("precision", type=click.Choice(["no", "bf16", "fp16"]), default="no",
            help="no is float32; fp16 is for a GPU."),
 ]  # fmt: skip
@@ -89,7 +110,7 @@ def with_options(options: list[Callable]) -> Callable:
         help="Which stage to train; both: one after the other.")  # fmt: skip
 @option("until_epoch", type=COUNT, default=None,
         help="End a part here: epochs count through the stages that are trained.")  # fmt: skip
-@option("run_dir", type=click.Path(), default="runs/stackgan",
+@option("run_dir", type=Place(), default="runs/stackgan",
         help="The run's folder: where it is kept, and goes on from.")  # fmt: skip
 @option("checkpoint_every", type=COUNT, default=500, help="Steps between two checkpoints.")
 @click.pass_context
@@ -121,7 +142,7 @@ def train(context, stage, until_epoch, run_dir, checkpoint_every, profile, **giv
     trainer.train(settings, run_dir, stages, until_epoch, checkpoint_every=checkpoint_every)
     if int(os.environ.get("RANK", 0)) == 0:
         told = "--from test" if settings.dataset == "embeddings" else '"a red flower"'
-        click.echo(f"draw with it: {PROG} sample {told} --run_dir {run_dir}")
+        click.echo(f"draw with it: {PROG} sample {told} --run_dir {shlex.quote(run_dir)}")
 
 
 def _of_profile(profile: str, given: dict, named: set[str]) -> dict:
@@ -136,7 +157,7 @@ def _of_profile(profile: str, given: dict, named: set[str]) -> dict:
 
 # ---- sample and evaluate ------------------------------------------------------------------------
 
-RUN = option("run_dir", type=click.Path(), default=None, help="A run's folder.")
+RUN = option("run_dir", type=Place(), default=None, help="A run's folder.")
 
 
 @cli.command()
@@ -144,7 +165,7 @@ RUN = option("run_dir", type=click.Path(), default=None, help="A run's folder.")
 @RUN
 @option(
     "file",
-    type=click.File(encoding="utf-8"),
+    type=click.File("rb"),
     default=None,
     help="A text file of sentences, one a line; - reads what is piped in.",
 )
@@ -155,19 +176,16 @@ RUN = option("run_dir", type=click.Path(), default=None, help="A run's folder.")
     default=None,
     help="Sentences of the run's data set in place of your own.",
 )
-@option("number", type=COUNT, default=4, help="Pictures of each sentence; with --from, sentences.")
-@option("seed", type=click.IntRange(min=0), default=0, help="Of the noise.")
-@option(
-    "out",
-    type=click.Path(),
-    default="samples.png",
-    help="A .png: one grid, a row a sentence. Else a folder, for a file each.",
-)
+@option("number", type=click.IntRange(1, 10_000), default=4,
+        help="Pictures of each sentence; with --from, sentences.")
+@option("seed", type=SEED, default=0, help="Of the noise: one picture for a sentence.")
+@option("out", type=Place(), default="samples.png",
+        help="A .png: one grid, a row a sentence. Else a new folder, for a file each.")
 def sample(sentences, file, from_split, run_dir, **given):
     """Draw pictures of SENTENCES, by a run, or by the shipped generator where none is named."""
     from t2i_utils import sampling
 
-    sentences = [*sentences, *(line.strip() for line in file or () if line.strip())]
+    sentences = [*sentences, *_lines_of(file)]
     if bool(sentences) == (from_split is not None):
         raise click.UsageError(
             "expected sentences, a --file of them, or --from test; "
@@ -179,10 +197,20 @@ def sample(sentences, file, from_split, run_dir, **given):
         click.echo(path)
 
 
+def _lines_of(file) -> list[str]:
+    if file is None:
+        return []
+    try:
+        text = file.read().decode("utf-8-sig")  # some editors put a mark before the first letter
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file.name}: found {error}, expected text in UTF-8") from error
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
 @cli.command()
 @RUN
 @option("number", type=click.IntRange(min=64), default=2048, help="Sentences to be asked about.")
-@option("seed", type=click.IntRange(min=0), default=0, help="Of sentences and noise.")
+@option("seed", type=SEED, default=0, help="Of sentences and noise.")
 @click.option("--json", "as_json", is_flag=True, help="For machines: column, row, value, error.")
 def evaluate(run_dir, number, seed, as_json):
     """The report card of a run (notebook 05), with floor, parrot and ceiling beside."""
@@ -217,8 +245,8 @@ def as_text(card) -> str:
     default="flowers",
     help="Which layout to look for.",
 )
-@option("data_dir", type=click.Path(), default=None, help="The folder of the data set.")
-@option("image_dir", type=click.Path(), default=None, help="Beside embeddings: it holds jpg/.")
+@option("data_dir", type=Place(), default=None, help="The folder of the data set.")
+@option("image_dir", type=Place(), default=None, help="Beside embeddings: it holds jpg/.")
 @click.option("--fetch", is_flag=True, help="Download what a program can, and verify it.")
 def data_(dataset, data_dir, image_dir, fetch):
     """Say what a folder holds, what it lacks, and how to get it."""
@@ -226,6 +254,13 @@ def data_(dataset, data_dir, image_dir, fetch):
 
     if data_dir is None:
         raise click.UsageError("found no --data_dir, expected the folder of the data set")
+    if (image_dir is None) == (dataset == "embeddings"):
+        what = "none" if image_dir is None else image_dir
+        raise click.UsageError(f"--image_dir: found {what}, expected a folder beside embeddings "
+                               "and none for other data sets")  # fmt: skip
+    if fetch and dataset not in inventory.ORIGINALS:
+        known = ", ".join(inventory.ORIGINALS)
+        raise click.UsageError(f"--fetch: found {dataset}, expected {known}")
     if fetch:
         for path in inventory.fetch(dataset, data_dir):
             click.echo(f"fetched {path}")
@@ -246,7 +281,7 @@ def main(arguments: list[str] | None = None) -> None:
         error.show()
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
-        click.echo(error.__cause__ or "interrupted", err=True)  # click wraps what `fit` says
+        click.echo(str(error.__cause__ or "").strip() or "interrupted", err=True)  # what `fit` says
         code = 130
     except (OSError, ValueError, RuntimeError, MemoryError) as error:
         click.echo(f"{PROG}: {error}", err=True)

@@ -19,6 +19,7 @@ from t2i_utils.models import beyond_stackgan, char_cnn_rnn
 from t2i_utils.pairs import Pairs
 
 GRID = ".png"
+OTHER = (".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff")
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,12 +66,15 @@ def sample(
 ) -> list[Path]:
     """Draw `number` pictures of each sentence; returns the files that were written.
 
-    `out` that ends in .png is one grid, a row a sentence; else a folder, for a file a picture.
-    With `from_split` the sentences are `number` of the run's data set, one picture each.
+    `out` that ends in .png is one grid, a row a sentence; else a new folder, for a file a picture.
+    With `from_split` the sentences are `number` of the run's data set, one picture each. A picture
+    depends on the seed, its sentence and its number of these: not on what else is drawn.
 
-    Raises ValueError where the run has no encoder for sentences, and as `painter_of`; OSError
-    where nothing can be written.
+    Raises ValueError where the run has no encoder for sentences, where the folder holds anything,
+    and as `painter_of`; OSError where nothing can be written.
     """
+    out = files.expanded(out)
+    check_place(out)
     painter = painter_of(run_dir, with_data=from_split is not None)
     if from_split is not None:
         if painter.pairs is None:
@@ -83,8 +87,22 @@ def sample(
         )
     else:
         char_cnn_rnn.warn_of_new_words(painter.encoder, [list(sentences)], most=0.0)
-    each = [sentence for sentence in sentences for _ in range(number)]
-    return written(painter.draw(each, seed), Path(out), number, sentences)
+    images = [painter.draw([sentence], seed_for(seed, "picture", sentence, copy))
+              for sentence in sentences for copy in range(number)]  # fmt: skip
+    return written(torch.cat(images), out, number, sentences)
+
+
+def check_place(out: Path) -> None:
+    """ValueError where pictures cannot go there: of another kind, or among what is there."""
+    if out.suffix.lower() in OTHER:
+        raise ValueError(f"out: found {out}, expected a name that ends in .png, or a folder's")
+    if not is_grid(out) and out.is_dir() and any(out.iterdir()):
+        raise ValueError(f"out: found a folder {out} that holds something, expected a new one")
+
+
+def is_grid(out: Path) -> bool:
+    """Whether the name says one picture of all."""
+    return out.name.lower().endswith(GRID)
 
 
 def some_of(pairs: Pairs, split: str, number: int, seed: int) -> list[str]:
@@ -100,19 +118,19 @@ def written(
 ) -> list[Path]:
     """The pictures in one .png, or in a folder with a list of their sentences beside them."""
     images = (images.clamp(-1, 1) + 1) / 2
-    if out.suffix.lower() == GRID:
+    if is_grid(out):
         row = number if number > 1 else max(1, round(len(images) ** 0.5))
         with files.whole(out) as draft:
             save_image(make_grid(images, row, padding=2), draft, format="png")
         return [out]
-    paths = []
-    for i, image in enumerate(images):
-        paths.append(out / f"{i // number:03}_{i % number:02}.png")
-        with files.whole(paths[-1]) as draft:
-            save_image(image, draft, format="png")
-    with files.whole(out / "sentences.txt") as draft:
-        draft.write_text("".join(f"{i:03} {s}\n" for i, s in enumerate(sentences)), "utf-8")
-    return paths
+    names = [f"{i // number:03}_{i % number:02}.png" for i in range(len(images))]
+    with files.whole(out, folder=True) as draft:
+        for name, image in zip(names, images, strict=True):
+            save_image(image, draft / name, format="png")
+        (draft / "sentences.txt").write_text(
+            "".join(f"{i:03} {s}\n" for i, s in enumerate(sentences)), "utf-8"
+        )
+    return [out / name for name in names]
 
 
 def evaluate(

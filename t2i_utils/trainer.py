@@ -6,13 +6,16 @@ Networks, losses and step are those of notebooks 10 and 11.
 
 import errno
 import json
+import math
 import os
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
@@ -37,8 +40,9 @@ from t2i_utils.training import History, Players, fit, frozen, steps_in
 
 STAGES = (1, 2)
 SETTINGS = "settings.json"
-MAY_CHANGE = ("epochs1", "epochs2", "steps1", "steps2", "precision",
+MAY_CHANGE = ("epochs1", "epochs2", "steps1", "steps2", "precision", "data_dir", "image_dir",
               "lrG1", "lrG2", "lrD1", "lrD2")  # fmt: skip
+DATA_SETS = ("embeddings", *data.DATA_SETS)
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,10 @@ class Settings:
     precision: str = "no"
 
     def __post_init__(self):
+        for field in fields(self):
+            _check_kind(field.name, getattr(self, field.name), field.type)
+        _require(self.dataset in DATA_SETS, "dataset", self.dataset,
+                 f"one of {', '.join(DATA_SETS)}")  # fmt: skip
         for name in ("image_size1", "image_size2"):
             side = getattr(self, name)
             _require(side >= 16 and side & (side - 1) == 0, name, side, "a power of 2, 16 or more")
@@ -96,24 +104,23 @@ class Settings:
             self.G2_dim,
             f"a multiple of 16 (it is halved {wide.bit_length() - 1} times)",
         )
-        _require(self.width % 2 == 0 and self.width > 1, "width", self.width, "an even number")
-        if self.dataset == "embeddings":
-            for name in ("data_dir", "image_dir"):
-                _require(getattr(self, name), name, getattr(self, name), "a folder, or a data set "
-                         f"by name: dataset, one of {', '.join(data.DATA_SETS)}")  # fmt: skip
-        else:
-            _require(
-                self.image_dir is None,
-                "image_dir",
-                self.image_dir,
-                f"none: it stands beside a data_dir of embeddings, and dataset is {self.dataset!r}",
-            )
-            _require(
-                (self.data_dir is None) == (self.dataset == "blooms"),
-                "data_dir",
-                self.data_dir,
-                "none for blooms, a folder for the others",
-            )
+        least = max(2, 64 // self.image_size1)  # a block at 8 × 8 has an eighth of width · side
+        _require(self.width % 2 == 0 and self.width >= least, "width", self.width,
+                 f"an even number, {least} or more for pictures of {self.image_size1}")  # fmt: skip
+        self._check_folders()
+
+    def _check_folders(self):
+        stored, blooms = self.dataset == "embeddings", self.dataset == "blooms"
+        by_name = f"or a data set by name: dataset, one of {', '.join(data.DATA_SETS)}"
+        wanted = {
+            "data_dir": "" if blooms else "the folder of train/ and test/, the pickled embeddings, "
+            f"{by_name}" if stored else f"the folder of {self.dataset}",
+            "image_dir": f"the folder that holds jpg/, {by_name}" if stored else "",
+        }  # fmt: skip
+        for name, words in wanted.items():
+            found = getattr(self, name)
+            _require(bool(found) == bool(words), name, found or "none",
+                     words or f"none for {self.dataset}")  # fmt: skip
 
     @property
     def width_D1(self) -> int:
@@ -124,6 +131,16 @@ class Settings:
     def width_D2(self) -> int:
         """Channels of Stage-II's D after the picture: half of Stage-I's G before it (the paper)."""
         return self.width // 2
+
+
+def _check_kind(name: str, value: Any, kind: Any) -> None:
+    """A number where a number is expected, and a finite one: settings may come from a file."""
+    kinds = get_args(kind) or (kind,)
+    held = type(value) in kinds or float in kinds and type(value) is int
+    if isinstance(value, float):
+        held = held and math.isfinite(value)
+    words = " or ".join("none" if k is NoneType else k.__name__ for k in kinds)
+    _require(held, name, repr(value), f"a finite {words}" if float in kinds else words)
 
 
 def _require(held: Any, name: str, found: Any, expected: str) -> None:
@@ -146,11 +163,15 @@ def batches_of(settings: Settings, pairs: Pairs) -> Batches:
 
 
 def steps_of(settings: Settings, stage: int, pictures: int, epochs: int | None = None) -> int:
-    """How many steps a stage takes: as many as were given, or whole epochs of so many pictures."""
+    """How many steps a stage takes: as many as were given, or whole epochs of so many pictures.
+
+    Each of several processes has a batch of its own in a step.
+    """
     given = getattr(settings, f"steps{stage}")
     asked = getattr(settings, f"epochs{stage}")
     epochs = asked if epochs is None else min(epochs, asked)
-    return given if given is not None else steps_in(epochs, pictures, settings.batch_size)
+    batch = settings.batch_size * int(os.environ.get("WORLD_SIZE", 1))
+    return given if given is not None else steps_in(epochs, pictures, batch)
 
 
 # ---- networks and step --------------------------------------------------------------------------
@@ -236,8 +257,17 @@ def folder_of(run_dir: str | os.PathLike, stage: int) -> Path:
 
 def steps_done(run_dir: str | os.PathLike, stage: int) -> int:
     """How many steps of a stage a run's checkpoint has; 0 where it has none."""
-    path = folder_of(run_dir, stage) / CHECKPOINT
-    return checkpoints.read(path).step if path.exists() else 0
+    return checkpoints.read(checkpoint_of(run_dir, stage)).step if has(run_dir, stage) else 0
+
+
+def checkpoint_of(run_dir: str | os.PathLike, stage: int) -> Path:
+    """The file in which `fit` keeps a stage of a run."""
+    return folder_of(run_dir, stage) / CHECKPOINT
+
+
+def has(run_dir: str | os.PathLike, stage: int) -> bool:
+    """Whether a run has a checkpoint of that stage."""
+    return checkpoint_of(run_dir, stage).exists()
 
 
 def train(
@@ -258,40 +288,68 @@ def train(
     before the first step. Otherwise as `fit`.
     """
     _check_stages(settings, run_dir, stages, until_epoch)
-    begun(settings, run_dir)
     histories = {}
-    for stage in stages:
-        if until_epoch is not None and until_epoch <= 0:
-            break
-        histories[stage] = _train_stage(
-            settings, run_dir, stage, until_epoch, progress, checkpoint_every
-        )
-        if until_epoch is not None:
-            until_epoch -= getattr(settings, f"epochs{stage}")
+    with _alone_in(run_dir):
+        compare(settings, run_dir)
+        for stage in stages:
+            if until_epoch is not None and until_epoch <= 0:
+                break
+            histories[stage] = _train_stage(
+                settings, run_dir, stage, until_epoch, progress, checkpoint_every, stages
+            )
+            if until_epoch is not None:
+                until_epoch -= getattr(settings, f"epochs{stage}")
     return histories
 
 
-def _train_stage(settings, run_dir, stage, until_epoch, progress, checkpoint_every) -> History:
+def _alone_in(run_dir: str | os.PathLike) -> AbstractContextManager:
+    """Inside, this command alone is at the folder; files.Held where another one is."""
+    if int(os.environ.get("RANK", 0)) != 0:
+        return nullcontext()
+    place = files.expanded(run_dir) / SETTINGS
+    return files.held(place, wait=False, advice="let it end, or use another run_dir")
+
+
+def _train_stage(
+    settings, run_dir, stage, until_epoch, progress, checkpoint_every, stages
+) -> History:
     side = (settings.image_size1, settings.image_size2)[stage - 1]
     pairs = pairs_of(settings, side)
     batches, text_dim = batches_of(settings, pairs), pairs.embeddings.shape[-1]
-    steps = steps_of(settings, stage, len(pairs.data.splits["train"]), until_epoch)
-    if stage == 1 and steps_done(run_dir, 2) and steps > (done := steps_done(run_dir, 1)):
+    pictures = len(pairs.data.splits["train"])
+    steps = steps_of(settings, stage, pictures, until_epoch)
+    if stage == 1:
+        _check_stage1_stays(run_dir, steps)
+        require_room(settings, run_dir, stages, text_dim)
+    else:
+        _check_stage1_ended(run_dir, steps_of(settings, 1, pictures))
+    sketcher = stage1_of_run(folder_of(run_dir, 1)) if stage == 2 else None
+    players = players_of(settings, stage, text_dim, sketcher)
+    if progress and int(os.environ.get("RANK", 0)) == 0:
+        print(f"Stage-{'I' * stage}: {steps:,} steps of {settings.batch_size}, "
+              f"{side} × {side} pixels", flush=True)  # fmt: skip
+    with kept(settings, run_dir):
+        return fit(
+            players, batches, partial(stackgan_step, kl_weight=settings.kl_weight), steps=steps,
+            run_dir=folder_of(run_dir, stage), seed=settings.seed, precision=settings.precision,
+            checkpoint_every=checkpoint_every, snapshot=sampler(pairs), progress=progress,
+        )  # fmt: skip
+
+
+def _check_stage1_stays(run_dir, steps: int) -> None:
+    if has(run_dir, 2) and steps > (done := steps_done(run_dir, 1)):
         raise ValueError(
             f"{run_dir}: found {steps:,} steps asked of Stage-I, and a Stage-II that "
             f"stands on it after {done:,}; expected no more, or another run_dir"
         )
-    keep(settings, run_dir)
-    sketcher = stage1_of_run(folder_of(run_dir, 1)) if stage == 2 else None
-    players = players_of(settings, stage, text_dim, sketcher)
-    require_room(run_dir, players)
-    if progress and int(os.environ.get("RANK", 0)) == 0:
-        print(f"Stage-{'I' * stage}: {steps:,} steps of {settings.batch_size}, "
-              f"{side} × {side} pixels", flush=True)  # fmt: skip
-    return fit(
-        players, batches, partial(stackgan_step, kl_weight=settings.kl_weight), steps=steps,
-        run_dir=folder_of(run_dir, stage), seed=settings.seed, precision=settings.precision,
-        checkpoint_every=checkpoint_every, snapshot=sampler(pairs), progress=progress)  # fmt: skip
+
+
+def _check_stage1_ended(run_dir, asked: int) -> None:
+    if not has(run_dir, 2) and (done := steps_done(run_dir, 1)) < asked:
+        raise ValueError(
+            f"{run_dir}: found Stage-I after {done:,} of {asked:,} steps, expected it to be done "
+            "before Stage-II stands on it: train it to its end, or ask for fewer (epochs1, steps1)"
+        )
 
 
 def sampler(pairs: Pairs) -> Callable[[Players], Tensor]:
@@ -307,33 +365,44 @@ def sampler(pairs: Pairs) -> Callable[[Players], Tensor]:
     return draw
 
 
-def begun(settings: Settings, run_dir: str | os.PathLike) -> None:
-    """Write what the run is into its folder, or compare it with what stands there, and leave that.
-
-    Raises ValueError naming every setting that differs and may not, OSError where the folder
-    cannot be written.
-    """
-    there = settings
-    if (files.expanded(run_dir) / SETTINGS).exists():
-        there = settings_of(run_dir)
-        before, now = asdict(there), asdict(settings)
-        faults = [f"{name}: found {before[name]!r}, expected {now[name]!r}" for name in now
-                  if before[name] != now[name] and name not in MAY_CHANGE]  # fmt: skip
-        if faults:
-            raise ValueError(
-                f"{run_dir} holds another run: {'; '.join(faults)}. Use another "
-                "run_dir, or the same settings"
-            )
-    keep(there, run_dir)
-
-
-def keep(settings: Settings, run_dir: str | os.PathLike) -> None:
-    """Write the settings of a run into its folder, whole or not at all."""
+def compare(settings: Settings, run_dir: str | os.PathLike) -> None:
+    """Raise ValueError naming every setting in which a run that was trained differs and may not."""
     path = files.expanded(run_dir) / SETTINGS
-    if int(os.environ.get("RANK", 0)) == 0:
-        text = json.dumps(asdict(settings), indent=1) + "\n"
-        with files.whole(path, len(text)) as draft:
-            draft.write_text(text, encoding="utf-8")
+    if not path.exists() or not has(run_dir, 1):
+        return
+    before, now = asdict(settings_of(run_dir)), asdict(settings)
+    faults = [f"{name}: found {before[name]!r}, expected {now[name]!r}" for name in now
+              if before[name] != now[name] and name not in MAY_CHANGE]  # fmt: skip
+    if faults:
+        raise ValueError(
+            f"{run_dir} holds another run: {'; '.join(faults)}. Use another "
+            "run_dir, or the same settings"
+        )
+
+
+@contextmanager
+def kept(settings: Settings, run_dir: str | os.PathLike) -> Iterator[None]:
+    """Write the settings of a run into its folder; put back what was there if it is refused."""
+    path = files.expanded(run_dir) / SETTINGS
+    if int(os.environ.get("RANK", 0)) != 0:
+        yield
+        return
+    before = path.read_bytes() if path.exists() else None
+    keep(path, (json.dumps(asdict(settings), indent=1) + "\n").encode())
+    try:
+        yield
+    except (checkpoints.CheckpointError, OSError, ValueError):
+        if before is not None:
+            keep(path, before)
+        elif not has(run_dir, 1):
+            path.unlink()
+        raise
+
+
+def keep(path: Path, content: bytes) -> None:
+    """Write a small file, whole or not at all."""
+    with files.whole(path, len(content)) as draft:
+        draft.write_bytes(content)
 
 
 def settings_of(run_dir: str | os.PathLike) -> Settings:
@@ -353,22 +422,30 @@ def settings_of(run_dir: str | os.PathLike) -> Settings:
 def _check_stages(settings, run_dir, stages, until_epoch) -> None:
     if until_epoch is not None and any(getattr(settings, f"steps{s}") is not None for s in stages):
         raise ValueError(f"until_epoch: found {until_epoch} beside steps, expected epochs to count")
-    if 1 not in stages and not (folder_of(run_dir, 1) / CHECKPOINT).exists():
+    if 1 not in stages and not has(run_dir, 1):
         raise ValueError(
             f"stage: found 2, and no Stage-I in {run_dir}; expected one to stand on: "
             "train it first (stage 1, or both)"
         )
 
 
-def require_room(run_dir: str | os.PathLike, players: Players) -> None:
-    """OSError where the disk has no room for two checkpoints of these players."""
-    weights = [sum(p.numel() for p in net.parameters()) for net in (players.G, players.D)]
-    learning = [sum(p.numel() for p in net.parameters() if p.requires_grad)
-                for net in (players.G, players.D)]  # fmt: skip
-    needed = 2 * 4 * (2 * weights[0] + weights[1] + 2 * sum(learning))
-    free = shutil.disk_usage(files.expanded(run_dir)).free
-    if 0 < free < needed:
-        with files.explained(run_dir, needed, "another run_dir may have room"):
+def require_room(
+    settings: Settings, run_dir: str | os.PathLike, stages: tuple[int, ...], text_dim: int
+) -> None:
+    """OSError where the disk has no room for the checkpoints of these stages, and one in work."""
+    sizes = []
+    for stage in stages:
+        with torch.device("meta"):
+            G = generator_of(settings, stage, text_dim)
+            D = discriminator_of(settings, stage, text_dim)
+        players = [p for net in (G, D) for p in net.parameters()]
+        moments = [p for p in players if p.requires_grad]
+        kinds = (players, [*G.parameters()], moments, moments)  # the second are the averaged G's
+        sizes.append(4 * sum(p.numel() for kind in kinds for p in kind))
+    there = sum(checkpoint_of(run_dir, s).stat().st_size for s in stages if has(run_dir, s))
+    room, free = sum(sizes) + max(sizes) - there, shutil.disk_usage(files.expanded(run_dir)).free
+    if 0 < free < room:
+        with files.explained(run_dir, room, "another run_dir may have room"):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(run_dir))
 
 
@@ -379,14 +456,16 @@ def load_run(run_dir: str | os.PathLike) -> tuple[nn.Module, int]:
     CheckpointError where the weights do not fit the settings.
     """
     settings = settings_of(run_dir)
-    stage = 2 if steps_done(run_dir, 2) else 1
+    if not has(run_dir, 1):
+        raise FileNotFoundError(f"{run_dir}: found no checkpoint yet, expected a run that was "
+                                "trained: one is kept every `checkpoint_every` steps")  # fmt: skip
+    stage = 2 if has(run_dir, 2) else 1
     state = gan_cls.average_of_run(folder_of(run_dir, stage))
-    text_dim = state["augment.linear.weight" if stage == 1
-                     else "stage2.augment.linear.weight"].shape[1]  # fmt: skip
-    G = generator_of(settings, stage, text_dim)
+    text = "augment.linear.weight" if stage == 1 else "stage2.augment.linear.weight"
     try:
+        G = generator_of(settings, stage, state[text].shape[1])
         G.load_state_dict(state)
-    except RuntimeError as error:
+    except (KeyError, RuntimeError) as error:
         raise checkpoints.CheckpointError(
             f"{run_dir}: found weights of another generator than its {SETTINGS} says: {error}"
         ) from error

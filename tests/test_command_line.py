@@ -78,6 +78,7 @@ def test_options_reach_the_settings_with_underscores_and_dashes(asked, spelled):
     arguments = [x for name, value in given.items() for x in (f"--{spelled(name)}", value)]
     assert run("train", *arguments) == 0
     settings = asked[0][0][0]
+    given |= {name: str(Path(given[name]).absolute()) for name in ("data_dir", "image_dir")}
     assert {name: getattr(settings, name) for name in given} == given
 
 
@@ -98,9 +99,21 @@ def test_a_profile_gives_what_is_not_given(asked):
         (["train", "--batch_size", "many"], "'many' is not a valid integer range"),
         (["train", "--beta1", 1], "1.0 is not in the range 0<=x<1"),
         (["train", "--lrG1", 0], "0.0 is not in the range 0<x<=1"),
-        (["train"], "data_dir: found None, expected a folder, or a data set by name"),
-        (["train", "--data_dir", "x"], "image_dir: found None, expected a folder"),
-        ([*SMOKE, "--image_dir", "x"], "image_dir: found x, expected none"),
+        (["train"], "data_dir: found none, expected the folder of train/ and test/, the pickled "
+         "embeddings, or a data set by name: dataset, one of blooms, flowers, birds, folder"),
+        (["train", "--data_dir", "x"], "image_dir: found none, expected the folder that holds jpg/"),
+        (["train", "--dataset", "birds"], "data_dir: found none, expected the folder of birds"),
+        ([*SMOKE, "--image_dir", "x"], "x, expected none for blooms"),
+        ([*SMOKE, "--lrG1", "nan"], "lrG1: found nan, expected a finite float"),
+        ([*SMOKE, "--kl_weight", "inf"], "kl_weight: found inf, expected a finite float"),
+        ([*SMOKE, "--width", 2], "width: found 2, expected an even number, 4 or more"),
+        ([*SMOKE, "--run_dir", ""], "found an empty path, expected a file or a folder"),
+        ([*SMOKE, "--seed", 2**63], "is not in the range"),
+        (["sample", "a flower", "--out", ""], "found an empty path"),
+        (["sample", "a flower", "--number", 10**11], "is not in the range 1<=x<=10000"),
+        (["data", "--dataset", "embeddings", "--data_dir", "x"], "--image_dir: found none"),
+        (["data", "--dataset", "folder", "--data_dir", "x", "--fetch"],
+         "--fetch: found folder, expected flowers, birds"),
         ([*SMOKE, "--steps1", 3, "--epochs1", 3], "both --steps1 and --epochs1, expected one"),
         ([*SMOKE, "--until_epoch", 3], "beside steps (of the profile smoke), expected --epochs1"),
         ([*SMOKE, "--until_epoch", 3, "--steps1", 2], "--until_epoch beside steps, expected"),
@@ -124,12 +137,13 @@ def test_what_cannot_be_meant_ends_with_2(arguments, message, capsys, tmp_path, 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train", "--data_dir", "here", "--image_dir", "here"], "found no folder here/train"),
+        (["train", "--data_dir", "here", "--image_dir", "here"], "here/train"),
         (["train", "--dataset", "flowers", "--data_dir", "here"], "no such folder; expected there"),
         ([*SMOKE, "--stage", 2], "found 2, and no Stage-I"),
         ([*SMOKE, "--encoder", "mine.safetensors"], "mine.safetensors"),
         (["sample", "a flower", "--run_dir", "here"], "here: found no settings.json, expected"),
         (["evaluate", "--run_dir", "here"], "here: found no settings.json"),
+        (["sample", "a flower", "--out", "x.jpg"], "found x.jpg, expected a name that ends in .png"),
         (["data", "--dataset", "birds", "--data_dir", "here"], ""),
     ],
 )
@@ -137,7 +151,7 @@ def test_what_fails_ends_with_1(arguments, message, capsys, tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     assert run(*arguments) == 1
     assert message in capsys.readouterr().err
-    assert not list(tmp_path.rglob("checkpoint*"))
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".lock"]
 
 
 def test_a_width_that_does_not_fit_the_checkpoint_ends_with_1(finished, capsys):
@@ -199,6 +213,38 @@ def test_samples_depend_on_seed_and_sentence_alone(tmp_path):
     assert first != drawn("d", *told, "--seed", 1) and first != drawn("e", *reversed(told))
 
 
+def test_a_picture_is_the_same_whatever_else_is_drawn(tmp_path):
+    """By the shipped generator, which has learned: others may draw the same for any noise."""
+    told = ["a white flower with round petals", "a red flower"]
+    for name, more in {"two": ["--number", 2, *told], "one": ["--number", 1, told[1]],
+                       "three": ["--number", 3, told[1], told[0]]}.items():  # fmt: skip
+        assert run("sample", *more, "--out", tmp_path / name) == 0
+    read = {place: (tmp_path / place).read_bytes() for place in (
+        "two/001_00.png", "two/001_01.png", "one/000_00.png", "three/000_00.png",
+        "three/000_01.png", "three/000_02.png", "two/000_00.png", "three/001_00.png")}  # fmt: skip
+    assert read["one/000_00.png"] == read["two/001_00.png"] == read["three/000_00.png"]
+    assert read["two/001_01.png"] == read["three/000_01.png"] != read["three/000_02.png"]
+    assert read["two/000_00.png"] == read["three/001_00.png"]
+
+
+def test_sentences_of_a_file_as_editors_write_it(tmp_path, capsys):
+    file = tmp_path / "marked.txt"
+    file.write_bytes(b"\xef\xbb\xbfa red flower\r\n\r\na blue flower\r\n")
+    assert run("sample", "--file", file, "--number", 1, "--out", tmp_path / "out") == 0
+    listed = (tmp_path / "out" / "sentences.txt").read_text("utf-8").splitlines()
+    assert listed == ["000 a red flower", "001 a blue flower"]
+    file.write_bytes("a flower with a höhe".encode("latin-1"))
+    assert run("sample", "--file", file, "--out", tmp_path / "other") == 1
+    assert "marked.txt: found" in (told := capsys.readouterr().err) and "UTF-8" in told
+
+
+def test_pictures_are_not_put_among_others(tmp_path, capsys):
+    (tmp_path / "kept.txt").write_text("mine")
+    assert run("sample", "a red flower", "--out", tmp_path) == 1
+    assert "holds something, expected a new one" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["kept.txt"]
+
+
 def test_the_shipped_generator_draws_without_a_run(tmp_path):
     assert run("sample", "a red flower", "--out", tmp_path / "one.png", "--number", 1) == 0
     assert Image.open(tmp_path / "one.png").size == (64, 64)
@@ -229,6 +275,30 @@ def test_nothing_is_drawn_where_nothing_can_be_written(finished, tmp_path, capsy
     assert "file" in capsys.readouterr().err and (tmp_path / "file").read_text() == ""
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("z_dim", "100"), ("z_dim", 1.5), ("embed_dim", None), ("dataset", "foo"),
+                        ("width", "8"), ("kl_weight", "a")],
+)  # fmt: skip
+def test_edited_settings_are_named(finished, tmp_path, capsys, name, value):
+    for stage in (1, 2):
+        (tmp_path / f"stage{stage}").symlink_to(finished / "blooms" / f"stage{stage}")
+    held = json.loads((finished / "blooms" / "settings.json").read_text())
+    (tmp_path / "settings.json").write_text(json.dumps(held | {name: value}))
+    assert run("sample", "a red flower", "--run_dir", tmp_path, "--out", tmp_path / "a.png") == 1
+    told = capsys.readouterr().err
+    assert f"settings.json: found other settings than a run has: {name}: found" in told
+
+
+def test_a_run_without_a_checkpoint_has_nothing_to_draw_with(finished, tmp_path, capsys):
+    (tmp_path / "settings.json").write_text((finished / "blooms" / "settings.json").read_text())
+    assert run("sample", "a red flower", "--run_dir", tmp_path) == 1
+    assert f"{tmp_path}: found no checkpoint yet, expected" in capsys.readouterr().err
+    (tmp_path / "stage1").symlink_to(finished / "blooms" / "stage1")
+    (tmp_path / "stage2").symlink_to(finished / "blooms" / "stage1")
+    assert run("sample", "a red flower", "--run_dir", tmp_path) == 1
+    assert "found weights of another generator than its settings" in capsys.readouterr().err
+
+
 # ---- evaluate -----------------------------------------------------------------------------------
 
 
@@ -252,6 +322,25 @@ def test_data_says_what_is_whole(finished, capsys):
                "--image_dir", finished / "images") == 0  # fmt: skip
     told = capsys.readouterr().out
     assert "whole: 88 photos with 10 embeddings of 6 numbers each" in told and "lacks" not in told
+
+
+def test_a_pickle_that_would_run_code_is_named(tmp_path, capsys):
+    pickles, images, _ = write_all(tmp_path)
+    path = pickles / "train" / "filenames.pickle"
+    path.write_bytes(b"cposix\nsystem\n(S'touch ran'\ntR.")
+    given = ["--data_dir", pickles, "--image_dir", images]
+    assert run("train", "--profile", "smoke", *given, "--run_dir", tmp_path / "run") == 1
+    assert "posix.system" in capsys.readouterr().err
+    assert run("data", "--dataset", "embeddings", *given) == 1
+    assert "not whole: " in (told := capsys.readouterr().out) and "posix.system" in told
+
+
+def test_a_photo_of_too_many_pixels_is_named(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    pickles, images, _ = write_all(tmp_path)
+    given = ["--data_dir", pickles, "--image_dir", images]
+    assert run("train", "--profile", "smoke", *given, "--run_dir", tmp_path / "run") == 1
+    assert "cannot read photo" in (told := capsys.readouterr().err) and "image_000" in told
 
 
 def test_data_says_what_is_lacking_and_how_to_get_it(tmp_path, capsys):

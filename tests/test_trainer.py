@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import nbformat
 import pytest
 import torch
 
-from t2i_utils import checkpoints, trainer
+from t2i_utils import checkpoints, files, trainer
 from t2i_utils.checkpoints import CHECKPOINT
 from t2i_utils.models.stackgan import StackGAN
 from t2i_utils.trainer import Settings, batches_of, pairs_of, players_of, steps_of
@@ -223,6 +224,53 @@ def test_stage_two_wants_a_stage_one(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_stage_two_wants_a_stage_one_that_is_done(tmp_path, whole):
+    asked = state(whole, 1)[1]
+    trainer.train(EPOCHS, tmp_path, (1,), until_epoch=1, progress=False)
+    with pytest.raises(ValueError, match=rf"Stage-I after \d+ of {asked} steps, expected it to be"):
+        trainer.train(EPOCHS, tmp_path, (2,), progress=False)
+    trainer.train(replace(EPOCHS, epochs1=1), tmp_path, (2,), until_epoch=1, progress=False)
+
+
+def test_a_run_that_is_trained_elsewhere_is_refused(whole):
+    before = (whole / "settings.json").read_text()
+    with files.held(whole / "settings.json", wait=False):
+        with pytest.raises(files.Held, match="in use by process"):
+            trainer.train(replace(EPOCHS, epochs2=9), whole, (2,), progress=False)
+    assert (whole / "settings.json").read_text() == before
+
+
+def test_what_never_trained_does_not_hold_the_folder(tmp_path):
+    pickles, images, _ = write_all(tmp_path)
+    right = small(dataset="embeddings", data_dir=str(pickles), image_dir=str(images))
+    for wrong in (replace(right, data_dir="nowhere"), replace(SMALL, precision="fp16")):
+        with pytest.raises((OSError, ValueError)):
+            trainer.train(wrong, tmp_path / "run", progress=False)
+    assert not (tmp_path / "run" / "settings.json").exists()
+    trainer.train(right, tmp_path / "run", (1,), progress=False)
+    pickles.rename(tmp_path / "elsewhere")  # the same data set
+    moved = replace(right, data_dir=str(tmp_path / "elsewhere"))
+    trainer.train(moved, tmp_path / "run", (2,), progress=False)
+    assert trainer.settings_of(tmp_path / "run") == moved
+
+
+def test_lost_settings_are_not_replaced_by_wrong_ones(whole, tmp_path):
+    for stage in (1, 2):
+        shutil.copytree(whole / f"stage{stage}", tmp_path / f"stage{stage}")
+    with pytest.raises(checkpoints.CheckpointError, match="is another run"):
+        trainer.train(replace(EPOCHS, width=16), tmp_path, progress=False)
+    assert not (tmp_path / "settings.json").exists()
+    trainer.train(EPOCHS, tmp_path, progress=False)
+    assert trainer.settings_of(tmp_path) == EPOCHS
+
+
+def test_epochs_are_of_all_processes(monkeypatch):
+    settings = replace(SMALL, steps1=None, epochs1=4, batch_size=8)
+    assert steps_of(settings, 1, 49) == 25
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert steps_of(settings, 1, 49) == 13
+
+
 def test_stage_one_stays_where_a_stage_two_stands_on_it(whole):
     before = (whole / "settings.json").read_text()
     with pytest.raises(ValueError, match=r"found \d+ steps asked of Stage-I, and a Stage-II"):
@@ -236,8 +284,7 @@ def test_another_run_is_told_by_its_settings(whole):
                        "found 8, expected 16. Use another"):  # fmt: skip
         trainer.train(replace(EPOCHS, width=16, embed_dim=64), whole, progress=False)
     assert (whole / "settings.json").read_text() == before
-    trainer.begun(replace(EPOCHS, lrG1=1e-3, epochs2=9), whole)  # these may change
-    trainer.begun(EPOCHS, whole)
+    trainer.compare(replace(EPOCHS, lrG1=1e-3, epochs2=9), whole)  # these may change
 
 
 def test_a_disk_without_room_is_told_before_the_first_step(disk):
@@ -260,7 +307,8 @@ def test_weights_of_other_widths_are_refused(whole, tmp_path):
     (tmp_path / "run").mkdir()
     for stage in (1, 2):
         (tmp_path / "run" / f"stage{stage}").symlink_to(whole / f"stage{stage}")
-    trainer.begun(replace(EPOCHS, width=16), tmp_path / "run")
+    path = tmp_path / "run" / "settings.json"
+    path.write_text((whole / "settings.json").read_text().replace('"width": 8', '"width": 16'))
     with pytest.raises(checkpoints.CheckpointError, match="found weights of another generator"):
         trainer.load_run(tmp_path / "run")
 

@@ -98,8 +98,8 @@ def _receive(url: str, part: Path, timeout: float):
         raise OSError(f"cannot fetch {url}: {error}") from error
     except (OSError, HTTPException) as error:
         of = "an unknown number of" if total is None else f"{total:,}"
-        raise ConnectionError(f"{url}: {error}; {_size(part):,} of {of} bytes are in {part}, "
-                              "calling again resumes") from error
+        held = f"; {_size(part):,} of {of} bytes are in {part}, calling again resumes"
+        raise ConnectionError(f"{url}: {error}{held if _size(part) else ''}") from error
 
 
 def _request(url: str, start: int, timeout: float) -> tuple[HTTPResponse, int]:

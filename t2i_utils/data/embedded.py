@@ -93,7 +93,12 @@ def load_embedded(
 
 def _matched(names: list[str], photos: Path) -> list[Path]:
     """The photo of each name; all photos have one, and no name is there twice."""
-    there = {path.stem: path for path in photos.iterdir() if path.suffix.lower() == ".jpg"}
+    found = sorted(path for path in photos.iterdir() if path.suffix.lower() == ".jpg")
+    there = {path.stem: path for path in found}
+    for path in found:
+        if there[path.stem] != path:
+            both = f"{path.name} and {there[path.stem].name}"
+            raise ValueError(f"embeddings: {photos}: found {both}, expected one photo of a name")
     lost = [name for name in names if name not in there]
     if lost or len(set(names)) != len(names) or len(names) != len(there):
         twice = len(names) - len(set(names))

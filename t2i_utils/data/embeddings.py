@@ -31,7 +31,7 @@ BINBYTES8 LIST EMPTY_LIST APPEND APPENDS TUPLE EMPTY_TUPLE TUPLE1 TUPLE2 TUPLE3 
 STACK_GLOBAL INST REDUCE BUILD""".split()
 
 
-class UnsafePickle(pickle.UnpicklingError):
+class UnsafePickle(pickle.UnpicklingError, ValueError):
     """A pickle asks for more than arrays, lists, tuples, strings and numbers."""
 
 

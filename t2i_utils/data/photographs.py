@@ -117,7 +117,7 @@ def opened_photo(name: str, path: Path) -> Iterator[Image.Image]:
     try:
         with Image.open(path) as image:
             yield image
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"{name}: cannot read photo {path}: {error}") from error
 
 
