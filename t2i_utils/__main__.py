@@ -8,10 +8,14 @@ import math
 import os
 import shlex
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
+
+from t2i_utils.profiles import PROFILES, in_words
 
 PROG = "python -m t2i_utils"
 SIDE, COUNT = click.IntRange(16, 1024), click.IntRange(min=1)
@@ -80,8 +84,8 @@ TRAIN = [
            help="Of sentences: shipped, a file that notebook 04 kept, or a name for "
            "sentence-transformers."),
     option("profile", type=click.Choice(["smoke", "laptop", "gpu"]), default="gpu",
-           help="Sizes, rates and lengths for what is not given: gpu are those shown here, smoke "
-           "takes seconds, laptop minutes."),
+           help="Sizes, rates and lengths for what is not given. gpu: those shown here. laptop, "
+           f"minutes on Blooms: {in_words('laptop')}. smoke, seconds: {in_words('smoke')}."),
     option("pictures", type=COUNT, default=20000, help="How many flowers of Blooms."),
     option("width", type=click.IntRange(min=2), default=128,
            help="Channels of Stage-I's G before the picture; Stage-II's D has half of them."),
@@ -89,6 +93,8 @@ TRAIN = [
     option("steps2", type=COUNT, default=None, help="Steps of Stage-II, in place of epochs."),
     option("kl_weight", type=click.FloatRange(0), default=2 / 128,
            help="λ, the price of the cloud, of a KL summed over its dimensions."),
+    option("ema_decay", type=BETA, default=0.999,
+           help="Of the averaged G, which draws: nearer to 1 for longer trainings."),
     option("seed", type=SEED, default=0, help="Of everything that is random."),
     option("precision", type=click.Choice(["no", "bf16", "fp16"]), default="no",
            help="no is float32; fp16 is for a GPU."),
@@ -109,7 +115,8 @@ def with_options(options: list[Callable]) -> Callable:
 @option("stage", type=click.Choice(["1", "2", "both"]), default="both",
         help="Which stage to train; both: one after the other.")  # fmt: skip
 @option("until_epoch", type=COUNT, default=None,
-        help="End a part here: epochs count through the stages that are trained.")  # fmt: skip
+        help="End a part here: epochs count through the stages that are trained. Wants --epochs1 "
+        "and --epochs2 where the profile counts steps.")  # fmt: skip
 @option("run_dir", type=Place(), default="runs/stackgan",
         help="The run's folder: where it is kept, and goes on from.")  # fmt: skip
 @option("checkpoint_every", type=COUNT, default=500, help="Steps between two checkpoints.")
@@ -120,7 +127,9 @@ def train(context, stage, until_epoch, run_dir, checkpoint_every, profile, **giv
     On folders of pickled embeddings: --data_dir and --image_dir. Without any data: --dataset
     blooms. Several processes: torchrun --nproc-per-node 2 -m t2i_utils train …
 
-    TensorBoard shows a run: tensorboard --logdir RUN_DIR.
+    TensorBoard shows a run: tensorboard --logdir RUN_DIR. The names there: s_r, s_w, s_f are D's
+    mean logits of real pictures with their sentences, with wrong ones, and of drawn ones; kl is
+    the divergence of G's cloud, in nats (notebooks 07 and 09).
     """
     from t2i_utils import trainer
 
@@ -146,8 +155,6 @@ def train(context, stage, until_epoch, run_dir, checkpoint_every, profile, **giv
 
 
 def _of_profile(profile: str, given: dict, named: set[str]) -> dict:
-    from t2i_utils.trainer import PROFILES
-
     own = {k: v for k, v in PROFILES[profile].items() if k not in named}
     for number in "12":
         if f"epochs{number}" in named:
@@ -180,7 +187,8 @@ RUN = option("run_dir", type=Place(), default=None, help="A run's folder.")
         help="Pictures of each sentence; with --from, sentences.")
 @option("seed", type=SEED, default=0, help="Of the noise: one picture for a sentence.")
 @option("out", type=Place(), default="samples.png",
-        help="A .png: one grid, a row a sentence. Else a new folder, for a file each.")
+        help="A .png: one grid, a row a sentence (with --from a square). Else a new folder, for a "
+        "file each, and a list of the sentences.")
 def sample(sentences, file, from_split, run_dir, **given):
     """Draw pictures of SENTENCES, by a run, or by the shipped generator where none is named."""
     from t2i_utils import sampling
@@ -211,7 +219,9 @@ def _lines_of(file) -> list[str]:
 @RUN
 @option("number", type=click.IntRange(min=64), default=2048, help="Sentences to be asked about.")
 @option("seed", type=SEED, default=0, help="Of sentences and noise.")
-@click.option("--json", "as_json", is_flag=True, help="For machines: column, row, value, error.")
+@click.option("--json", "as_json", is_flag=True, 
+              help='For machines: {"face": what was measured, "columns": {column: {row: [value, '
+              'error]}}}, null where not known.')
 def evaluate(run_dir, number, seed, as_json):
     """The report card of a run (notebook 05), with floor, parrot and ceiling beside."""
     from t2i_utils import sampling
@@ -273,10 +283,26 @@ def data_(dataset, data_dir, image_dir, fetch):
 # ---- the program --------------------------------------------------------------------------------
 
 
+@contextmanager
+def brief_warnings() -> Iterator[None]:
+    """Inside, a warning is one line, and shown once from each place that warns."""
+    shown = set()
+
+    def show(message, category, filename, line, *_):
+        if (filename, line) not in shown:
+            click.echo(f"note: {message}", err=True)
+        shown.add((filename, line))
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run a command; ends the process with one of the exit codes above where it fails."""
     try:
-        code = cli.main(arguments, PROG, standalone_mode=False)
+        with brief_warnings():
+            code = cli.main(arguments, PROG, standalone_mode=False)
     except click.ClickException as error:
         error.show()
         code = error.exit_code

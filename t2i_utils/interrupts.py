@@ -41,7 +41,7 @@ class Interrupt:
         done = self.history.steps
         how = "not saved; with a run_dir, another call of fit would go on"
         if self.path is not None:
-            how = f"saved in {self.path}; call fit again to go on" if done else "nothing done"
+            how = f"saved in {self.path}; run it again to go on" if done else "nothing done"
         message = f"interrupted after step {done} of {self.steps}: {how}"
         if self.number == signal.SIGTERM:
             print(message, flush=True)

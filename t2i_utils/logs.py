@@ -65,7 +65,7 @@ class Log:
                 raise
 
     def _explained(self):
-        kept = "the last checkpoint is kept; make room, then call fit again to go on from it"
+        kept = "the last checkpoint is kept; make room, and run it again to go on from it"
         return files.explained(self.run_dir, advice=kept)
 
     def keep(self, measured: Any) -> None:

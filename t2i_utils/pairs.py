@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,14 @@ class Pairs:
     """Pictures with the embeddings of their sentences, and who encodes sentences."""
 
     data: CaptionedImages
-    embeddings: Float[Tensor, "N k T"]
     encoder: Any  # with .encode; Stored where there are no sentences
     theta: nn.Module | None  # θ of the same training as φ, where there is one
     at: Callable[[int], CaptionedImages]  # the same pictures, of another side
+
+    @cached_property
+    def embeddings(self) -> Float[Tensor, "N k T"]:
+        """Those of all sentences: made once, when they are first asked for."""
+        return self.data.encode(self.encoder.encode)
 
 
 def load_pairs(
@@ -46,9 +51,7 @@ def load_pairs(
     if dataset == "embeddings":
         photos, table = load_embedded(data_dir, image_dir, size)
         stored = Stored(photos.captions, table)
-        return Pairs(
-            photos, table, stored, None, lambda side: load_embedded(data_dir, image_dir, side)[0]
-        )
+        return Pairs(photos, stored, None, lambda side: load_embedded(data_dir, image_dir, side)[0])
     where = {"n": pictures} if dataset == "blooms" else {"data_dir": data_dir}
     images = data.load(dataset, size=size, **where)
     reader = char_cnn_rnn.load_text_encoder(encoder).to(device)
@@ -56,10 +59,4 @@ def load_pairs(
     theta = None
     if encoder == "shipped" or Path(encoder).is_file():
         theta = char_cnn_rnn.load_picture_encoder(encoder).to(device)
-    return Pairs(
-        images,
-        images.encode(reader.encode),
-        reader,
-        theta,
-        lambda side: data.load(dataset, size=side, **where),
-    )
+    return Pairs(images, reader, theta, lambda side: data.load(dataset, size=side, **where))

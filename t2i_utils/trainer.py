@@ -76,6 +76,7 @@ class Settings:
     steps1: int | None = None
     steps2: int | None = None
     kl_weight: float = 2 / 128
+    ema_decay: float = 0.999
     seed: int = 0
     precision: str = "no"
 
@@ -157,9 +158,10 @@ def pairs_of(settings: Settings, side: int, device: str | torch.device = "cpu") 
                        settings.pictures, settings.encoder, device)  # fmt: skip
 
 
-def batches_of(settings: Settings, pairs: Pairs) -> Batches:
-    """The batches that either stage is trained on."""
-    return Batches(pairs.data, pairs.embeddings, "train", settings.batch_size, settings.seed)
+def batches_of(settings: Settings, pairs: Pairs, side: int | None = None) -> Batches:
+    """The batches that either stage is trained on, its pictures of that side (None: as loaded)."""
+    images = pairs.data if side in (None, pairs.data.crop) else pairs.at(side)
+    return Batches(images, pairs.embeddings, "train", settings.batch_size, settings.seed)
 
 
 def steps_of(settings: Settings, stage: int, pictures: int, epochs: int | None = None) -> int:
@@ -223,7 +225,7 @@ def players_of(settings: Settings, stage: int, text_dim: int, sketcher=None) -> 
     opts = [torch.optim.Adam([p for p in net.parameters() if p.requires_grad],
                              getattr(settings, f"lr{name}{stage}"), betas)
             for name, net in (("G", G), ("D", D))]  # fmt: skip
-    return Players(G, D, *opts)
+    return Players(G, D, *opts, ema_decay=settings.ema_decay)
 
 
 def stackgan_step(players: Players, batch: Batch, kl_weight: float) -> Mapping[str, Tensor]:
@@ -291,11 +293,14 @@ def train(
     histories = {}
     with _alone_in(run_dir):
         compare(settings, run_dir)
+        if progress and int(os.environ.get("RANK", 0)) == 0:
+            print(f"{settings.dataset}: reading pictures and sentences", flush=True)
+        pairs = pairs_of(settings, settings.image_size1)
         for stage in stages:
             if until_epoch is not None and until_epoch <= 0:
                 break
             histories[stage] = _train_stage(
-                settings, run_dir, stage, until_epoch, progress, checkpoint_every, stages
+                settings, pairs, run_dir, stage, until_epoch, progress, checkpoint_every, stages
             )
             if until_epoch is not None:
                 until_epoch -= getattr(settings, f"epochs{stage}")
@@ -311,11 +316,10 @@ def _alone_in(run_dir: str | os.PathLike) -> AbstractContextManager:
 
 
 def _train_stage(
-    settings, run_dir, stage, until_epoch, progress, checkpoint_every, stages
+    settings, pairs, run_dir, stage, until_epoch, progress, checkpoint_every, stages
 ) -> History:
     side = (settings.image_size1, settings.image_size2)[stage - 1]
-    pairs = pairs_of(settings, side)
-    batches, text_dim = batches_of(settings, pairs), pairs.embeddings.shape[-1]
+    batches, text_dim = batches_of(settings, pairs, side), pairs.embeddings.shape[-1]
     pictures = len(pairs.data.splits["train"])
     steps = steps_of(settings, stage, pictures, until_epoch)
     if stage == 1:
@@ -391,10 +395,10 @@ def kept(settings: Settings, run_dir: str | os.PathLike) -> Iterator[None]:
     keep(path, (json.dumps(asdict(settings), indent=1) + "\n").encode())
     try:
         yield
-    except (checkpoints.CheckpointError, OSError, ValueError):
+    except (checkpoints.CheckpointError, OSError, ValueError) as error:
         if before is not None:
             keep(path, before)
-        elif not has(run_dir, 1):
+        elif isinstance(error, checkpoints.CheckpointError) or not has(run_dir, 1):
             path.unlink()
         raise
 
@@ -414,7 +418,10 @@ def settings_of(run_dir: str | os.PathLike) -> Settings:
             "`train --run_dir` has kept a run in"
         )
     try:
-        return Settings(**json.loads(path.read_text(encoding="utf-8")))
+        held = json.loads(path.read_text(encoding="utf-8"))
+        for field in fields(Settings):
+            _check_kind(field.name, held.get(field.name, field.default), field.type)
+        return Settings(**held)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: found other settings than a run has: {error}") from error
 
@@ -470,13 +477,3 @@ def load_run(run_dir: str | os.PathLike) -> tuple[nn.Module, int]:
             f"{run_dir}: found weights of another generator than its {SETTINGS} says: {error}"
         ) from error
     return G.eval().requires_grad_(False), stage
-
-
-PROFILES = {
-    "smoke": dict(image_size1=16, image_size2=32, width=8, D1_dim=16, G2_dim=32, batch_size=16,
-                  pictures=200, steps1=6, steps2=6),
-    "laptop": dict(image_size1=32, image_size2=64, width=32, D1_dim=128, G2_dim=64, batch_size=32,
-                   pictures=4000, steps1=1000, steps2=900, lrG1=2e-3, lrG2=2e-3, lrD1=2e-3,
-                   lrD2=2e-3),
-    "gpu": {},
-}  # fmt: skip

@@ -122,7 +122,7 @@ def test_imports_run_one_way():
     """lesson ← anything; data → models → objectives → training → metrics → figures."""
     order = ["files", "lesson", "sources", "checkpoints", "runs", "logs", "interrupts", "data"]
     order += ["models", "pairs", "objectives", "training", "metrics", "figures", "widgets"]
-    order += ["trainer", "sampling", "__main__"]
+    order += ["profiles", "trainer", "sampling", "__main__"]
     for path in sorted((ROOT / "t2i_utils").rglob("*.py")):
         room = path.relative_to(ROOT / "t2i_utils").parts[0].removesuffix(".py")
         if room == "__init__":

@@ -17,13 +17,14 @@ import torch
 from t2i_utils import checkpoints, files, trainer
 from t2i_utils.checkpoints import CHECKPOINT
 from t2i_utils.models.stackgan import StackGAN
+from t2i_utils.profiles import PROFILES
 from t2i_utils.trainer import Settings, batches_of, pairs_of, players_of, steps_of
 
 sys.path.insert(0, str(Path(__file__).parent / "data"))
 from stackgan_layout import write_all  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
-SMALL = Settings(dataset="blooms", **trainer.PROFILES["smoke"])
+SMALL = Settings(dataset="blooms", **PROFILES["smoke"])
 STATE = ("G", "D", "G_avg")
 
 
@@ -148,11 +149,14 @@ def test_the_papers_networks_are_those_of_the_defaults():
         (dict(D1_dim=6), "D1_dim: found 6, expected"),
         (dict(G2_dim=24), "G2_dim: found 24, expected a multiple of 16"),
         (dict(width=7), "width: found 7, expected an even number"),
-        (dict(image_dir="x"), "image_dir: found x, expected none: .* dataset is 'blooms'"),
+        (dict(width=2), "width: found 2, expected an even number, 4 or more for pictures of 16"),
+        (dict(lrG1=float("nan")), "lrG1: found nan, expected a finite float"),
+        (dict(dataset="bloom"), "dataset: found bloom, expected one of embeddings, blooms"),
+        (dict(image_dir="x"), "image_dir: found x, expected none for blooms"),
         (dict(data_dir="x"), "data_dir: found x, expected none for blooms"),
-        (dict(dataset="flowers"), "data_dir: found None, expected none for blooms, a folder"),
-        (dict(dataset="embeddings"), "data_dir: found None, expected a folder, or a data set by n"),
-        (dict(dataset="embeddings", data_dir="x"), "image_dir: found None, expected a folder, or"),
+        (dict(dataset="flowers"), "data_dir: found none, expected the folder of flowers"),
+        (dict(dataset="embeddings"), "data_dir: found none, expected the folder of train/"),
+        (dict(dataset="embeddings", data_dir="x"), "image_dir: found none, expected the folder"),
     ],
 )  # fmt: skip
 def test_settings_that_cannot_be_meant(changes, message):
@@ -376,14 +380,14 @@ def test_the_step_is_notebook_elevens():
 
 WITHOUT_STATISTICS = """
 import os, sys
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 import torch
 from torch import nn
-from t2i_utils import trainer, training
+from t2i_utils import profiles, trainer, training
 torch.set_num_threads(1)
 processes, run_dir = int(os.environ.get("WORLD_SIZE", 1)), sys.argv[1]
-settings = trainer.Settings(dataset="blooms", **trainer.PROFILES["smoke"])
+settings = trainer.Settings(dataset="blooms", **profiles.PROFILES["smoke"])
 settings = replace(settings, batch_size=16 // processes)
 
 class Halves:

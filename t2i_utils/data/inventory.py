@@ -42,11 +42,13 @@ ORIGINALS = {
 }  # fmt: skip
 
 BY_HAND = {
-    "flowers": """The sentences, by hand (no program can fetch them for you):
+    "flowers": """Photos, labels and splits: the same command with --fetch.
+The sentences, by hand (no program can fetch them for you):
   1. open https://github.com/reedscot/cvpr2016 and follow its link to the flowers' data;
   2. from the archive take the folder text_c10/ and put it into {folder};
   3. it is whole when this command says that ten sentences of each of 8,189 photos are there.""",
-    "birds": """The sentences, by hand (no program can fetch them for you):
+    "birds": """Photos, boxes and splits: the same command with --fetch.
+The sentences, by hand (no program can fetch them for you):
   1. open https://github.com/reedscot/cvpr2016 and follow its link to the birds' data;
   2. from the archive take the folder text_c10/ and put it into {folder}/CUB_200_2011;
   3. it is whole when this command says that ten sentences of each of 11,788 photos are there.""",
@@ -73,19 +75,15 @@ def look(
     try:
         if dataset == "embeddings":
             found, table = embedded.load_embedded(place, image_dir, 64)
-            lines.append(
-                f"whole: {len(table):,} photos with {table.shape[1]} embeddings of "
-                f"{table.shape[2]} numbers each"
-            )
+            each = f"{table.shape[1]} embeddings of {table.shape[2]} numbers each"
         else:
             found = data.load(dataset, data_dir=place, size=64)
+            each = f"{found.sentences_each} sentences each"
     except (OSError, ValueError) as error:
         return [*lines, f"not whole: {error}", BY_HAND[dataset].format(folder=place)], False
     splits = ", ".join(f"{name} {len(own):,}" for name, own in found.splits.items())
-    lines.append(
-        f"whole: {len(found.images):,} photos of {len(found.class_names)} classes, "
-        f"{found.sentences_each} sentences each ({splits})"
-    )
+    lines.append(f"whole: {len(found.images):,} photos of {len(found.class_names)} classes, "
+                 f"{each} ({splits})")  # fmt: skip
     return lines, True
 
 

@@ -5,7 +5,7 @@ none is displayed twice; `show` puts it under the cell, together with its alt te
 """
 
 from t2i_utils.figures.cards import report_card
-from t2i_utils.figures.charts import bars, clouds, curves, game, lines, plane, spread, tables
+from t2i_utils.figures.charts import bars, clouds, curves, game, lines, paths, plane, spread, tables
 from t2i_utils.figures.page import DASHES, DPI, INK, LIT, NEUTRAL, ROLES, img, png, show
 from t2i_utils.figures.pictures import compare, grid
 from t2i_utils.figures.questions import Question, blind_test
@@ -13,6 +13,6 @@ from t2i_utils.figures.whole import ARROWS, WHOLE, the_whole
 
 __all__ = [
     "ARROWS", "DASHES", "DPI", "INK", "LIT", "NEUTRAL", "ROLES", "WHOLE", "Question",
-    "bars", "blind_test", "clouds", "compare", "curves", "game", "grid", "img", "lines", "plane",
-    "png", "report_card", "show", "spread", "tables", "the_whole",
+    "bars", "blind_test", "clouds", "compare", "curves", "game", "grid", "img", "lines", "paths",
+    "plane", "png", "report_card", "show", "spread", "tables", "the_whole",
 ]  # fmt: skip

@@ -1,8 +1,9 @@
 """Curves and bars: what was measured over the steps, functions, points, numbers, several seeds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int
 from matplotlib import rc_context
 from matplotlib.colors import is_color_like
@@ -194,6 +195,32 @@ def clouds(
             panel.add_patch(Circle(centre, radius, fill=False, edgecolor=ROLES["real"]))
         panel.scatter(*points.T.cpu(), s=2, color=ROLES["fake"], linewidths=0, alpha=0.6)
         panel.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=[], yticks=[])
+    return figure
+
+
+@rc_context(STYLE)
+def paths(
+    panels: Mapping[str, tuple[Float[Tensor, "n 2"], Callable]],
+    reach: float,
+    xlabel: str,
+    ylabel: str,
+    title: str | None = None,
+) -> Figure:
+    """Walks in the plane, one panel a name, each with the field that it follows as small arrows.
+
+    panels: title → the places [n, 2], from a ring to a square, and the field: x, y [k, k] to the
+    two components [k, k]. Both axes go from −reach to reach; a cross stands at 0.
+    """
+    figure, axes = _panels(list(panels), 3, WIDTH / min(3, len(panels)) + 0.3, title)
+    x, y = torch.meshgrid(2 * [torch.linspace(-0.9 * reach, 0.9 * reach, 13)], indexing="xy")
+    for panel, (places, field) in zip(axes, panels.values(), strict=True):
+        panel.quiver(x, y, *field(x, y), color=PALE, width=0.004, scale_units="xy", angles="xy")
+        panel.plot(*places.T.cpu(), color=ROLES["fake"], linewidth=0.9)
+        panel.plot(*places[0].tolist(), "o", color=INK, fillstyle="none")
+        panel.plot(*places[-1].tolist(), "s", color=INK)
+        panel.plot(0, 0, "+", color=INK)
+        panel.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel=xlabel,
+                  ylabel=ylabel)  # fmt: skip
     return figure
 
 

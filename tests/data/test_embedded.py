@@ -13,6 +13,7 @@ from t2i_utils.data.embedded import Stored, load_embedded
 from t2i_utils.data.flowers import find_folder
 from t2i_utils.data.photographs import read_square
 from t2i_utils.models.char_cnn_rnn import SentenceEncoder
+from t2i_utils.profiles import PROFILES
 
 sys.path.insert(0, str(Path(__file__).parent))
 from stackgan_layout import write_all, write_flowers, write_part, write_photos  # noqa: E402
@@ -112,7 +113,7 @@ def test_real_flowers_train_on_the_same_batches_from_pickles_and_from_captions(
     folder = find_folder(flowers_dir)
     write_flowers(flowers_dir, tmp_path, Counts().encode)
     monkeypatch.setattr(pairs.char_cnn_rnn, "load_text_encoder", lambda name: Counts())
-    small = trainer.PROFILES["smoke"]
+    small = PROFILES["smoke"]
     told = trainer.Settings(dataset="flowers", data_dir=str(flowers_dir), encoder="none", **small)
     stored = trainer.Settings(data_dir=str(tmp_path), image_dir=str(folder), **small)
     first, second = (trainer.batches_of(s, trainer.pairs_of(s, 16)) for s in (told, stored))

@@ -96,6 +96,20 @@ def test_the_game_draws_densities_d_and_where_z_goes():
         assert ways == [(-1, -0.5), (0, 0), (1, 0.5)]
 
 
+def test_paths_show_the_walk_its_ends_and_the_field():
+    walk = torch.tensor([[1.0, 0.0], [0.0, 0.5], [-0.5, 0.0]])
+    figure = figures.paths({"a": (walk, lambda x, y: (-y, x)), "b": (walk, lambda x, y: (x, y))},
+                           2.0, "θ", "ψ")  # fmt: skip
+    for panel, sign in zip(figure.axes, (-1, 1), strict=True):
+        path, start, end, _ = panel.lines
+        assert path.get_xydata().tolist() == walk.tolist()
+        assert start.get_xydata().tolist() == [[1.0, 0.0]] and start.get_marker() == "o"
+        assert end.get_xydata().tolist() == [[-0.5, 0.0]] and end.get_marker() == "s"
+        arrows = panel.collections[0]
+        assert arrows.U[0] * sign < 0 and len(arrows.U) == 169  # at the corner (−, −)
+        assert panel.get_xlabel() == "θ" and panel.get_ylim() == (-2.0, 2.0)
+
+
 def test_clouds_show_every_point_and_every_ring():
     centres = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
     panels = {"bad": torch.zeros(7, 2), "good": torch.ones(3, 2)}
