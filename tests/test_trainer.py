@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -296,7 +297,20 @@ def test_a_disk_without_room_is_told_before_the_first_step(disk):
     with pytest.raises(OSError, match="disk full: .* bytes needed, .* free") as error:
         trainer.train(replace(EPOCHS, width=32), place / "run", progress=False)
     assert error.value.filename == str(place / "run")
-    assert [path.name for path in (place / "run").iterdir()] == ["settings.json"]
+    assert [path.name for path in (place / "run").iterdir()] == [".settings.json.lock"]
+
+
+def test_a_disk_has_to_have_room_for_both_stages(tmp_path, monkeypatch):
+    asked = []
+    for stages in ((1,), (2,), (1, 2)):
+        with monkeypatch.context() as patched, pytest.raises(OSError, match="disk full") as error:
+            patched.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1))
+            trainer.require_room(EPOCHS, tmp_path, stages, 256)
+        asked.append(int(re.search(r"([\d,]+) bytes needed", str(error.value))[1].replace(",", "")))
+    trainer.train(EPOCHS, tmp_path, (1,), until_epoch=1, progress=False)
+    size = trainer.checkpoint_of(tmp_path, 1).stat().st_size
+    assert 0.9 * size < asked[0] / 2 < 1.1 * size
+    assert asked[2] == asked[0] / 2 + asked[1]  # both, and one more of the larger in work
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path):
