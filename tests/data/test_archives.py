@@ -230,8 +230,9 @@ def test_a_refusal_is_named_and_leaves_the_part_alone(server, path):
 def test_a_server_that_is_not_there_is_named(server, path):
     with Server(("127.0.0.1", 0), Handler) as closed:
         url = f"http://127.0.0.1:{closed.server_port}/birds.tgz"
-    with pytest.raises(ConnectionError, match=f"{url}: .*; 0 of an unknown number of bytes"):
+    with pytest.raises(ConnectionError, match=f"{url}: ") as error:
         fetch(url, path, sha256(BODY))
+    assert "resumes" not in str(error.value)  # nothing came
     assert not path.parent.exists()
 
 
