@@ -5,7 +5,6 @@ Exit codes: 2 for a command that cannot be meant, 1 for one that failed, 130 for
 
 import json
 import math
-import os
 import shlex
 import sys
 import warnings
@@ -18,7 +17,7 @@ import click
 from t2i_utils.profiles import PROFILES, in_words
 
 PROG = "python -m t2i_utils"
-SIDE, COUNT = click.IntRange(16, 1024), click.IntRange(min=1)
+SIDE, COUNT = click.IntRange(16, 1024), click.IntRange(1, 10**9)
 RATE, BETA = click.FloatRange(0, 1, min_open=True), click.FloatRange(0, 1, max_open=True)
 SEED = click.IntRange(0, 2**63 - 1)
 
@@ -149,7 +148,7 @@ def train(context, stage, until_epoch, run_dir, checkpoint_every, profile, **giv
             f"found --until_epoch beside steps{own}, expected --epochs1 and --epochs2 to count"
         )
     trainer.train(settings, run_dir, stages, until_epoch, checkpoint_every=checkpoint_every)
-    if int(os.environ.get("RANK", 0)) == 0:
+    if trainer.is_first():
         told = "--from test" if settings.dataset == "embeddings" else '"a red flower"'
         click.echo(f"draw with it: {PROG} sample {told} --run_dir {shlex.quote(run_dir)}")
 
@@ -212,7 +211,7 @@ def _lines_of(file) -> list[str]:
         text = file.read().decode("utf-8-sig")  # some editors put a mark before the first letter
     except UnicodeDecodeError as error:
         raise ValueError(f"{file.name}: found {error}, expected text in UTF-8") from error
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    return [line.strip() for line in text.split("\n") if line.strip()]
 
 
 @cli.command()

@@ -19,7 +19,7 @@ from t2i_utils.models import beyond_stackgan, char_cnn_rnn
 from t2i_utils.pairs import Pairs
 
 GRID = ".png"
-OTHER = (".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff")
+OTHER = (".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".svg", ".pdf")
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +73,7 @@ def sample(
     Raises ValueError where the run has no encoder for sentences, where the folder holds anything,
     and as `painter_of`; OSError where nothing can be written.
     """
-    out = files.expanded(out)
+    out = files.expanded(out).absolute()
     check_place(out)
     painter = painter_of(run_dir, with_data=from_split is not None)
     if from_split is not None:
@@ -96,6 +96,10 @@ def check_place(out: Path) -> None:
     """ValueError where pictures cannot go there: of another kind, or among what is there."""
     if out.suffix.lower() in OTHER:
         raise ValueError(f"out: found {out}, expected a name that ends in .png, or a folder's")
+    if is_grid(out) and out.is_dir():
+        raise ValueError(f"out: found a folder {out}, expected a file, or another name")
+    if not is_grid(out) and (out.is_symlink() or out.exists() and not out.is_dir()):
+        raise ValueError(f"out: found a file or a link {out}, expected a new folder")
     if not is_grid(out) and out.is_dir() and any(out.iterdir()):
         raise ValueError(f"out: found a folder {out} that holds something, expected a new one")
 
@@ -128,7 +132,7 @@ def written(
         for name, image in zip(names, images, strict=True):
             save_image(image, draft / name, format="png")
         (draft / "sentences.txt").write_text(
-            "".join(f"{i:03} {s}\n" for i, s in enumerate(sentences)), "utf-8"
+            "".join(f"{i:03} {' '.join(s.split())}\n" for i, s in enumerate(sentences)), "utf-8"
         )
     return [out / name for name in names]
 

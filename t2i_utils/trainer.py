@@ -164,15 +164,21 @@ def batches_of(settings: Settings, pairs: Pairs, side: int | None = None) -> Bat
     return Batches(images, pairs.embeddings, "train", settings.batch_size, settings.seed)
 
 
-def steps_of(settings: Settings, stage: int, pictures: int, epochs: int | None = None) -> int:
+def steps_of(
+    settings: Settings,
+    stage: int,
+    pictures: int,
+    epochs: int | None = None,
+    processes: int | None = None,
+) -> int:
     """How many steps a stage takes: as many as were given, or whole epochs of so many pictures.
 
-    Each of several processes has a batch of its own in a step.
+    Each of the processes (None: those that run now) has a batch of its own in a step.
     """
     given = getattr(settings, f"steps{stage}")
     asked = getattr(settings, f"epochs{stage}")
     epochs = asked if epochs is None else min(epochs, asked)
-    batch = settings.batch_size * int(os.environ.get("WORLD_SIZE", 1))
+    batch = settings.batch_size * (processes or int(os.environ.get("WORLD_SIZE") or 1))
     return given if given is not None else steps_in(epochs, pictures, batch)
 
 
@@ -257,6 +263,11 @@ def folder_of(run_dir: str | os.PathLike, stage: int) -> Path:
     return files.expanded(run_dir) / f"stage{stage}"
 
 
+def is_first() -> bool:
+    """Whether this is the first of several processes, or the only one."""
+    return int(os.environ.get("RANK") or 0) == 0
+
+
 def steps_done(run_dir: str | os.PathLike, stage: int) -> int:
     """How many steps of a stage a run's checkpoint has; 0 where it has none."""
     return checkpoints.read(checkpoint_of(run_dir, stage)).step if has(run_dir, stage) else 0
@@ -293,7 +304,7 @@ def train(
     histories = {}
     with _alone_in(run_dir):
         compare(settings, run_dir)
-        if progress and int(os.environ.get("RANK", 0)) == 0:
+        if progress and is_first():
             print(f"{settings.dataset}: reading pictures and sentences", flush=True)
         pairs = pairs_of(settings, settings.image_size1)
         for stage in stages:
@@ -309,7 +320,7 @@ def train(
 
 def _alone_in(run_dir: str | os.PathLike) -> AbstractContextManager:
     """Inside, this command alone is at the folder; files.Held where another one is."""
-    if int(os.environ.get("RANK", 0)) != 0:
+    if not is_first():
         return nullcontext()
     place = files.expanded(run_dir) / SETTINGS
     return files.held(place, wait=False, advice="let it end, or use another run_dir")
@@ -324,12 +335,13 @@ def _train_stage(
     steps = steps_of(settings, stage, pictures, until_epoch)
     if stage == 1:
         _check_stage1_stays(run_dir, steps)
-        require_room(settings, run_dir, stages, text_dim)
-    else:
-        _check_stage1_ended(run_dir, steps_of(settings, 1, pictures))
+    elif not has(run_dir, 2):
+        _check_stage1_ended(settings, run_dir, pictures)
+    if is_first() and steps_done(run_dir, stage) < steps:
+        require_room(settings, run_dir, tuple(s for s in stages if s >= stage), text_dim)
     sketcher = stage1_of_run(folder_of(run_dir, 1)) if stage == 2 else None
     players = players_of(settings, stage, text_dim, sketcher)
-    if progress and int(os.environ.get("RANK", 0)) == 0:
+    if progress and is_first():
         print(f"Stage-{'I' * stage}: {steps:,} steps of {settings.batch_size}, "
               f"{side} × {side} pixels", flush=True)  # fmt: skip
     with kept(settings, run_dir):
@@ -348,11 +360,13 @@ def _check_stage1_stays(run_dir, steps: int) -> None:
         )
 
 
-def _check_stage1_ended(run_dir, asked: int) -> None:
-    if not has(run_dir, 2) and (done := steps_done(run_dir, 1)) < asked:
+def _check_stage1_ended(settings, run_dir, pictures: int) -> None:
+    there = checkpoints.read(checkpoint_of(run_dir, 1))
+    asked = steps_of(settings, 1, pictures, processes=there.run.get("processes"))
+    if there.step < asked:
         raise ValueError(
-            f"{run_dir}: found Stage-I after {done:,} of {asked:,} steps, expected it to be done "
-            "before Stage-II stands on it: train it to its end, or ask for fewer (epochs1, steps1)"
+            f"{run_dir}: found Stage-I after {there.step:,} of {asked:,} steps, expected its end "
+            "before Stage-II stands on it: train it further, or ask for fewer (epochs1, steps1)"
         )
 
 
@@ -388,19 +402,23 @@ def compare(settings: Settings, run_dir: str | os.PathLike) -> None:
 def kept(settings: Settings, run_dir: str | os.PathLike) -> Iterator[None]:
     """Write the settings of a run into its folder; put back what was there if it is refused."""
     path = files.expanded(run_dir) / SETTINGS
-    if int(os.environ.get("RANK", 0)) != 0:
+    if not is_first():
         yield
         return
-    before = path.read_bytes() if path.exists() else None
+    before, trained = path.read_bytes() if path.exists() else None, _trained(run_dir)
     keep(path, (json.dumps(asdict(settings), indent=1) + "\n").encode())
     try:
         yield
-    except (checkpoints.CheckpointError, OSError, ValueError) as error:
-        if before is not None:
-            keep(path, before)
-        elif isinstance(error, checkpoints.CheckpointError) or not has(run_dir, 1):
-            path.unlink()
+    except (RuntimeError, OSError, ValueError):
+        if _trained(run_dir) == trained:  # else a checkpoint of these settings is there
+            keep(path, before) if before is not None else path.unlink()
         raise
+
+
+def _trained(run_dir) -> list[tuple[int, int]]:
+    """A mark of each checkpoint, which another one does not have."""
+    stats = [checkpoint_of(run_dir, s).stat() for s in STAGES if has(run_dir, s)]
+    return [(stat.st_ino, stat.st_mtime_ns) for stat in stats]
 
 
 def keep(path: Path, content: bytes) -> None:
@@ -419,6 +437,7 @@ def settings_of(run_dir: str | os.PathLike) -> Settings:
         )
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
+        _require(isinstance(held, dict), "all", type(held).__name__, "names and values")
         for field in fields(Settings):
             _check_kind(field.name, held.get(field.name, field.default), field.type)
         return Settings(**held)

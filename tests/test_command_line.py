@@ -143,7 +143,7 @@ def test_what_cannot_be_meant_ends_with_2(arguments, message, capsys, tmp_path, 
         ([*SMOKE, "--encoder", "mine.safetensors"], "mine.safetensors"),
         (["sample", "a flower", "--run_dir", "here"], "here: found no settings.json, expected"),
         (["evaluate", "--run_dir", "here"], "here: found no settings.json"),
-        (["sample", "a flower", "--out", "x.jpg"], "found x.jpg, expected a name that ends"),
+        (["sample", "a flower", "--out", "x.jpg"], "x.jpg, expected a name that ends"),
         (["data", "--dataset", "birds", "--data_dir", "here"], ""),
     ],
 )
@@ -241,6 +241,11 @@ def test_sentences_of_a_file_as_editors_write_it(tmp_path, capsys):
 
 def test_pictures_are_not_put_among_others(tmp_path, capsys):
     (tmp_path / "kept.txt").write_text("mine")
+    for out in ("kept.txt", "link"):
+        (tmp_path / "link").symlink_to(tmp_path) if out == "link" else None
+        assert run("sample", "a red flower", "--out", tmp_path / out) == 1
+        assert "found a file or a link" in capsys.readouterr().err
+    (tmp_path / "link").unlink()
     assert run("sample", "a red flower", "--out", tmp_path) == 1
     assert "holds something, expected a new one" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["kept.txt"]
@@ -288,6 +293,9 @@ def test_edited_settings_are_named(finished, tmp_path, capsys, name, value):
     assert run("sample", "a red flower", "--run_dir", tmp_path, "--out", tmp_path / "a.png") == 1
     told = capsys.readouterr().err
     assert f"settings.json: found other settings than a run has: {name}: found" in told
+    (tmp_path / "settings.json").write_text("[]")
+    assert run("sample", "a red flower", "--run_dir", tmp_path) == 1
+    assert "all: found list, expected names and values" in capsys.readouterr().err
 
 
 def test_a_run_without_a_checkpoint_has_nothing_to_draw_with(finished, tmp_path, capsys):

@@ -1,5 +1,6 @@
 """What `train` does: each option changes what it names; stages, parts and kills lose nothing."""
 
+import json
 import os
 import re
 import shutil
@@ -7,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -232,7 +233,7 @@ def test_stage_two_wants_a_stage_one(tmp_path):
 def test_stage_two_wants_a_stage_one_that_is_done(tmp_path, whole):
     asked = state(whole, 1)[1]
     trainer.train(EPOCHS, tmp_path, (1,), until_epoch=1, progress=False)
-    with pytest.raises(ValueError, match=rf"Stage-I after \d+ of {asked} steps, expected it to be"):
+    with pytest.raises(ValueError, match=rf"Stage-I after \d+ of {asked} steps, expected its end"):
         trainer.train(EPOCHS, tmp_path, (2,), progress=False)
     trainer.train(replace(EPOCHS, epochs1=1), tmp_path, (2,), until_epoch=1, progress=False)
 
@@ -267,6 +268,46 @@ def test_lost_settings_are_not_replaced_by_wrong_ones(whole, tmp_path):
     assert not (tmp_path / "settings.json").exists()
     trainer.train(EPOCHS, tmp_path, progress=False)
     assert trainer.settings_of(tmp_path) == EPOCHS
+
+
+def test_settings_stay_with_the_checkpoint_that_they_made(tmp_path, monkeypatch):
+    """The disk fills up after a checkpoint, and an older command has left other settings there."""
+    path = tmp_path / "settings.json"
+    path.write_text(json.dumps(asdict(replace(EPOCHS, width=16))))
+    saved, saves = checkpoints.save, []
+
+    def save(*args):
+        if saves:
+            raise OSError(28, "No space left on device")
+        saves.append(saved(*args))
+
+    monkeypatch.setattr(checkpoints, "save", save)
+    with pytest.raises(OSError, match="No space left"):
+        trainer.train(EPOCHS, tmp_path, (1,), progress=False, checkpoint_every=3)
+    assert trainer.steps_done(tmp_path, 1) == 3 and trainer.settings_of(tmp_path) == EPOCHS
+    monkeypatch.undo()
+    trainer.train(EPOCHS, tmp_path, (1,), progress=False)
+
+
+def test_room_is_asked_for_what_is_still_to_be_trained(whole, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10))
+    with pytest.raises(OSError, match="disk full"):
+        trainer.train(replace(EPOCHS, epochs2=6), whole, (2,), progress=False)
+    monkeypatch.setattr(trainer, "require_room", lambda *args: pytest.fail("asked"))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2**40))
+    assert sorted(trainer.train(EPOCHS, whole, progress=False)) == [1, 2]  # nothing to do
+
+
+def test_stage_two_stands_on_a_stage_one_of_two_processes(whole, monkeypatch):
+    """Its epochs took half as many steps."""
+    there = checkpoints.read(trainer.checkpoint_of(whole, 1))
+    pictures = len(pairs_of(EPOCHS, 16).data.splits["train"])
+    halved = replace(EPOCHS, epochs1=2 * EPOCHS.epochs1)
+    with pytest.raises(ValueError, match="expected its end"):
+        trainer._check_stage1_ended(halved, whole, pictures)
+    there.run["processes"] = 2
+    monkeypatch.setattr(checkpoints, "read", lambda path: there)
+    trainer._check_stage1_ended(halved, whole, pictures)
 
 
 def test_epochs_are_of_all_processes(monkeypatch):
