@@ -27,7 +27,7 @@ EXERCISE = {"exercise", "solution", "check"}
 # Functions that train without `fit`. Each is either tried below or, of tables and of a few numbers,
 # always on the CPU, knows of no device.
 LOOPS = {
-    "01_minimax_game": {"judge", "maximise", "play", "schedule"},
+    "01_minimax_game": {"from_afar", "judge", "maximise", "play", "schedule"},
     "04_text_encoder": {"train"},
     "05_measuring": {"climbed"},
     "06_conditional_gan": {"best_logits", "descend", "toy_judge"},
