@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 
+from t2i_utils.data import DATA_SETS
 from t2i_utils.profiles import PROFILES, in_words
 
 PROG = "python -m t2i_utils"
@@ -77,12 +78,12 @@ TRAIN = [
       for player in "GD" for stage in (1, 2)),
     option("beta1", type=BETA, default=0.5, help="Adam's β₁, of all players."),
     option("beta2", type=BETA, default=0.999, help="Adam's β₂."),
-    option("dataset", type=click.Choice(["embeddings", "blooms", "flowers", "birds", "folder"]),
+    option("dataset", type=click.Choice(["embeddings", *DATA_SETS]),
            default="embeddings", help="Blooms needs no folder; embeddings are StackGAN's pickles."),
     option("encoder", default="shipped", callback=lambda _, __, name: _found_anywhere(name),
            help="Of sentences: shipped, a file that notebook 04 kept, or a name for "
            "sentence-transformers."),
-    option("profile", type=click.Choice(["smoke", "laptop", "gpu"]), default="gpu",
+    option("profile", type=click.Choice([*PROFILES]), default="gpu",
            help="Sizes, rates and lengths for what is not given. gpu: those shown here. laptop, "
            f"minutes on Blooms: {in_words('laptop')}. smoke, seconds: {in_words('smoke')}."),
     option("pictures", type=COUNT, default=20000, help="How many flowers of Blooms."),
@@ -218,7 +219,7 @@ def _lines_of(file) -> list[str]:
 @RUN
 @option("number", type=click.IntRange(min=64), default=2048, help="Sentences to be asked about.")
 @option("seed", type=SEED, default=0, help="Of sentences and noise.")
-@click.option("--json", "as_json", is_flag=True, 
+@click.option("--json", "as_json", is_flag=True,
               help='For machines: {"face": what was measured, "columns": {column: {row: [value, '
               'error]}}}, null where not known.')
 def evaluate(run_dir, number, seed, as_json):
@@ -250,7 +251,7 @@ def as_text(card) -> str:
 @cli.command("data")
 @option(
     "dataset",
-    type=click.Choice(["embeddings", "flowers", "birds", "folder"]),
+    type=click.Choice(["embeddings", *(name for name in DATA_SETS if name != "blooms")]),
     default="flowers",
     help="Which layout to look for.",
 )

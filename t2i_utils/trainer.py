@@ -155,7 +155,7 @@ def _require(held: Any, name: str, found: Any, expected: str) -> None:
 def pairs_of(settings: Settings, side: int, device: str | torch.device = "cpu") -> Pairs:
     """The data set of a run, its pictures of that side. Raises as `load_pairs` does."""
     return load_pairs(settings.dataset, side, settings.data_dir, settings.image_dir,
-                       settings.pictures, settings.encoder, device)  # fmt: skip
+                      settings.pictures, settings.encoder, device)  # fmt: skip
 
 
 def batches_of(settings: Settings, pairs: Pairs, side: int | None = None) -> Batches:

@@ -54,8 +54,11 @@ def load_embedded(
     Raises FileNotFoundError for missing folders and files, ValueError where embeddings and photos
     do not go together, and as `load_embeddings` does.
     """
-    folders = [Path(data_dir or os.devnull).expanduser() / part for part in PARTS]
-    photos = Path(image_dir or os.devnull).expanduser() / "jpg"
+    for name, given in {"data_dir": data_dir, "image_dir": image_dir}.items():
+        if not given:
+            raise FileNotFoundError(f"embeddings: {name}: found none; {LAYOUT}")
+    folders = [Path(data_dir).expanduser() / part for part in PARTS]
+    photos = Path(image_dir).expanduser() / "jpg"
     for folder in (*folders, photos):
         if not folder.is_dir():
             raise FileNotFoundError(f"embeddings: found no folder {folder}; {LAYOUT}")

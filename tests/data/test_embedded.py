@@ -60,8 +60,10 @@ def test_missing_folders_are_named(tmp_path):
     shutil.rmtree(pickles / "test")
     with pytest.raises(FileNotFoundError, match=f"found no folder {pickles / 'test'}; expected"):
         load_embedded(pickles, images)
-    with pytest.raises(FileNotFoundError, match="found no folder /dev/null/train"):
+    with pytest.raises(FileNotFoundError, match="data_dir: found none; expected StackGAN's layout"):
         load_embedded(None, images)
+    with pytest.raises(FileNotFoundError, match="image_dir: found none; expected StackGAN's lay"):
+        load_embedded(pickles, None)
     (pickles / "test").mkdir()
     with pytest.raises(FileNotFoundError, match="char-CNN-RNN-embeddings.pickle, filenames.pickle"):
         load_embedded(pickles, images)
