@@ -417,6 +417,16 @@ WRONG = {
         ("math.sqrt(1 + 0.4**2 / 4)", "1 + 0.4 / 2", "a length is a root"),
         ("math.sqrt(1 + 0.4**2 / 4)", "math.sqrt(1 + 0.4**2)", "h/2, not h"),
         ("math.sqrt(1 + 0.4**2 / 4)", "0.9", "the length of 1 . h i/2"),
+        ("math.sqrt(1 + 0.4**2 / 4)", "math.sqrt(1 + 0.2**2 / 4)", "1.005 is for h = 0.2"),
+        ("0.9 * p / (p + q)", "(0.9 * p + 0.1 * q) / (p + q)", "a fake keeps its 0"),
+        ("0.9 * p / (p + q)", "0.9", "that is the label"),
+        ("2 * 0.75 * math.log(2) - math.log(4)", "2 * 0.75 - 2", "natural logarithm"),
+        ("2 * 0.75 * math.log(2) - math.log(4)", "0.25 * math.log(0.5)", "two terms"),
+        ("(1 / 8) / (1 / 8 + 1 / 2)", "(1 / 8) / (1 / 8 + 1 / 4)", "half of the fakes"),
+        ("(1 / 8) / (1 / 8 + 1 / 2)", "(1 / 8) / (1 / 2)", "over the .sum."),
+        ("(1 - 0.02) / 0.02", "99.0", "that is at 0.01"),
+        ("(1 - 0.02) / 0.02", "-(1 - 0.02) / 0.02", "has no minus"),
+        ("(1 - 0.02) / 0.02", "0.02", "one pull alone"),
         ('"why": "b"', '"why": "a"', "at the right width"),
         ('"why": "b"', '"why": "c"', "stay apart"),
         ('"why": "b"', '"why": "fakes"', "one of"),
@@ -440,6 +450,17 @@ WRONG = {
         ("share * len(points)", "share * (distance < radius).sum()", "share is of all points"),
         ("[i for i, count in enumerate(counts.tolist()) if count < share * len(points)]",
          "torch.nonzero(counts < share * len(points))", "list of Python ints"),
+        ("[i for i, count in enumerate(counts.tolist()) if count < share * len(points)]",
+         "(counts < share * len(points)).tolist()", "places of the missing modes"),
+        ("distance < radius", "distance < 3 * 0.1", "the argument `radius`"),  # section 6's
+        ("torch.cdist(points, centres)", "torch.cdist(points, centres, p=1)",
+         "root of the sum of squares"),
+        ("minlength=len(centres)", "minlength=8", r"take len\(centres\)"),
+        ("if count < share * len(points)", "if count == 0", "if a share of 0.2 is asked"),
+        ("share * len(points)", "int(share * len(points))", "do not round"),
+        ("share * len(points)", "max(1, int(share * len(points)))", "do not round"),
+        ("share * len(points)", "max(1, round(share * len(points)))", "do not round"),
+        ("share * len(points)", "share * points.numel()", r"of len\(points\)"),
     ],
     ("01_minimax_game", 3): [
         ("fake.detach()", "fake", "ran on through G"),
@@ -481,7 +502,54 @@ WRONG = {
             "        w.grad = gradient\n"
             "    opt_G.step()\n"
             "    return loss_D.item(), loss_G.item()",
-            "judged by the D of before",
+            "G's backward come after D's step",
+        ),
+        ("    opt_D.zero_grad()\n    loss_D.backward()\n",
+         "    loss_D.backward()\n    opt_D.zero_grad()\n", "D stepped without gradients"),
+        ("    opt_G.zero_grad()\n    loss_G.backward()\n",
+         "    loss_G.backward()\n    opt_G.zero_grad()\n", "opt_G.zero_grad.. belongs before"),
+        ("    opt_G.zero_grad()\n", "    opt_D.zero_grad()\n", "old gradients of G"),
+        ("F.softplus(-D(x)).mean() + ", "", "real data taught D nothing"),
+        ("D(x)).mean() + F.softplus(D(fake.detach())",
+         "D(x).sigmoid()).mean() + F.softplus(D(fake.detach()).sigmoid()", "without a sigmoid"),
+        ("F.softplus(D(fake.detach()))", "(-torch.log(1 - D(fake.detach()).sigmoid() + 1e-8))",
+         "small number added"),
+        ("F.softplus(D(fake.detach())).mean()",
+         "F.binary_cross_entropy(D(fake.detach()).sigmoid(), torch.zeros(len(z), 1))",
+         "use softplus"),
+        ("F.softplus(-D(x))", "(-torch.log(D(x).sigmoid()))", "use softplus"),
+        ("loss_G = F.softplus(-D(fake))", "loss_G = -torch.log(D(fake).sigmoid())", "use softplus"),
+        ("    loss_G =", "    D.requires_grad_(False)\n    loss_G =", "left frozen"),
+        ("    loss_G =", "    D.eval()\n    loss_G =", "left in eval mode"),
+        ("F.softplus(-D(fake))", "F.softplus(-D(G(z + 1)))", "on the z that was given"),
+        ("loss_G = F.softplus(-D(fake)).mean()",
+         "loss_G = F.softplus(-D(fake)).mean() + F.softplus(D(x)).mean()", "and nothing else"),
+        (
+            "def gan_step(G, D, opt_G, opt_D, x, z):\n"  # G's gradients cleared, but computed
+            "    loss_D = F.softplus(-D(x)).mean() + F.softplus(D(G(z))).mean()\n"
+            "    opt_D.zero_grad()\n"
+            "    loss_D.backward()\n"
+            "    opt_G.zero_grad()\n"
+            "    opt_D.step()\n"
+            "    loss_G = F.softplus(-D(G(z))).mean()\n"
+            "    loss_G.backward()\n"
+            "    opt_G.step()\n"
+            "    return loss_D.item(), loss_G.item()",
+            "G had gradients when D stepped",
+        ),
+        (
+            "def gan_step(G, D, opt_G, opt_D, x, z):\n"  # one score for both
+            "    s_fake = D(G(z).detach())\n"
+            "    loss_D = F.softplus(-D(x)).mean() + F.softplus(s_fake).mean()\n"
+            "    opt_D.zero_grad()\n"
+            "    loss_D.backward()\n"
+            "    opt_D.step()\n"
+            "    loss_G = F.softplus(-s_fake).mean()\n"
+            "    opt_G.zero_grad()\n"
+            "    loss_G.backward()\n"
+            "    opt_G.step()\n"
+            "    return loss_D.item(), loss_G.item()",
+            "score the fakes anew",
         ),
     ],
     ("02_dcgan", 1): [
