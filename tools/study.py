@@ -75,6 +75,7 @@ PATIENCE_11 = [
 ]
 PLANS = {
     "01": SIX_SEEDS,
+    "03": SIX_SEEDS,
     "04": SIX_SEEDS,
     "05": SIX_SEEDS,
     "06": LOUDER,

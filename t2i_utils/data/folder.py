@@ -10,7 +10,7 @@ from t2i_utils.data import photographs
 from t2i_utils.data.captioned import CaptionedImages
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
-SIDES = re.compile(r"\b(left|right)(most|wards?)?\b", re.IGNORECASE)
+SIDES = re.compile(r"\b(left|right)(most|wards?)?\b|clockwise", re.IGNORECASE)
 HOW_TO_LAY_IT_OUT = """expected there a folder for each class, each picture beside its sentences:
   roses/first.jpg  roses/first.txt (one sentence a line, as many for each picture) ..."""
 
@@ -22,8 +22,8 @@ def load_folder(
 
     The class of a picture is the name of its folder. `test_share` of the classes are kept for
     "test" and 5 % of the other classes' pictures for "seen_test"; "train" is the rest. Pictures
-    are mirrored unless a sentence says "left" or "right". Pictures are cached; a changed folder is
-    noticed by its files' names, sizes and dates.
+    are mirrored unless a sentence says "left", "right" or "clockwise". Pictures are cached; a
+    changed folder is noticed by its files' names, sizes and dates.
 
     Raises FileNotFoundError for fewer than two classes or missing sentences, ValueError for a
     picture that cannot be read or another number of sentences than the first has.

@@ -189,7 +189,8 @@ def clouds(
     """Points of the plane, one panel a name; rings of that radius show where they should be."""
     height = WIDTH / min(columns, len(panels)) + 0.12
     figure, axes = _panels(list(panels), columns, height, title)
-    reach = 1.35 * centres.abs().max().item()
+    far = centres.abs().max().item()
+    reach = max(1.35 * far, far + 1.4 * radius)
     for panel, points in zip(axes, panels.values(), strict=True):
         for centre in centres.tolist():
             panel.add_patch(Circle(centre, radius, fill=False, edgecolor=ROLES["real"]))

@@ -58,6 +58,7 @@ def test_batches_are_drawn_from_it_by_its_name(folder):
     ("what is left", False),  # not a side, but better one mirror too few
     ("leaves to the RIGHT.", False),
     ("the leftmost petal", False),
+    ("petals that curl anticlockwise", False),
 ])
 def test_pictures_are_mirrored_unless_a_sentence_names_a_side(folder, sentence, flips):
     text = folder / "roses" / "picture 2.txt"

@@ -28,13 +28,14 @@ EXERCISE = {"exercise", "solution", "check"}
 # always on the CPU, knows of no device.
 LOOPS = {
     "01_minimax_game": {"from_afar", "judge", "maximise", "play", "schedule"},
+    "03_captions": {"train_on_pairs"},
     "04_text_encoder": {"train"},
     "05_measuring": {"climbed"},
     "06_conditional_gan": {"best_logits", "descend", "toy_judge"},
     "07_gan_cls": {"climbed_D", "climbed_G", "descend"},
     "11_stackgan_stage2": {"fresh_D"},
 }
-ON_THE_CPU = {"01_minimax_game"}
+ON_THE_CPU = {"01_minimax_game", "03_captions"}
 
 
 # --- what a notebook holds -----------------------------------------------------------------------
