@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import install
+import nbformat
 import publish
 import pytest
 import yaml
@@ -58,6 +59,28 @@ def test_the_readme_lists_every_notebook():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         assert f"notebooks/{path.name}" in readme, f"README.md does not link {path.name}"
+
+
+def rows_of_the_map(text: str) -> dict[str, tuple[str, str]]:
+    """Of a table of the series: for each notebook's number its name and its minutes."""
+    row = r"^\|(?: ●? ?\|)? (?:\*\*)?(\d\d)(?:\*\*)? \| \W*(\w+).* \| ([\w ]+) \|$"
+    return {number: (name, cost) for number, name, cost in re.findall(row, text, re.MULTILINE)}
+
+
+def test_the_map_of_00_says_what_the_readme_says():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    notebook = nbformat.read(ROOT / "notebooks" / "00_text_to_image.ipynb", 4)
+    (page,) = [cell.source for cell in notebook.cells if "| core | no. |" in cell.source]
+    series, own = rows_of_the_map(readme), rows_of_the_map(page)
+    assert len(series) == 15 and own == {n: row for n, row in series.items() if n != "00"}
+    there = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
+    for number, (name, cost) in series.items():
+        assert (cost != "to come") == (f"{number}_{name}" in there), f"{number}: {cost}"
+    core = re.findall(r"^\| ● \| (\d\d)", page, re.MULTILINE)
+    minutes = sum(int(series[number][1]) for number in core)
+    assert f"{minutes} minutes of computing" in page
+    words = " ".join(readme.split())
+    assert f"is {', '.join(core)}: {minutes} minutes of computing" in words
 
 
 def test_an_installation_has_every_room_and_the_shipped_weights():

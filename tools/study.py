@@ -74,6 +74,7 @@ PATIENCE_11 = [
     for n, further in ((4, "near long one narrow"), (16, "long"))
 ]
 PLANS = {
+    "00": SIX_SEEDS,
     "01": SIX_SEEDS,
     "03": SIX_SEEDS,
     "04": SIX_SEEDS,

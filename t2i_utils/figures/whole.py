@@ -99,8 +99,9 @@ def the_whole(
 
     changed: the parts that this notebook changes; they are lit, as `legend` says, with the arrows
     from one of them to another, and the others grey. With none the whole is drawn in ink, as a map.
-    Real, wrong and fake keep their colours throughout. Raises ValueError for a part that is not in
-    WHOLE.
+    The boxes of real, wrong and fake keep their colours throughout, their arrows unless they are
+    grey: a coloured arrow out of a lit box would look lit. Raises ValueError for a part that is not
+    in WHOLE.
     """
     changed = {changed} if isinstance(changed, str) else set(changed)
     if unknown := changed - WHOLE.keys():
@@ -113,7 +114,8 @@ def the_whole(
     arrows = [({source, target} <= changed, role, corners)
               for source, target, role, corners in [*ARROWS, *[STRAIGHT] * straight]]  # fmt: skip
     for lit, role, corners in sorted(arrows, key=lambda arrow: arrow[0]):  # the lit ones on top
-        _draw_arrow(axes, corners, ROLES.get(role, INK if lit else rest), 2.6 if lit else 1.4)
+        ink = ROLES.get(role, INK) if lit or not changed else rest
+        _draw_arrow(axes, corners, ink, 2.6 if lit else 1.4)
     for part, boxes in WHOLE.items():
         lit = part in changed
         for box in boxes:

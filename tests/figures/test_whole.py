@@ -77,6 +77,14 @@ def test_an_arrow_is_lit_from_one_lit_box_to_another(changed):
     for lit, source, target in found:
         assert lit == ({source, target} <= changed), f"{source} to {target}"
     assert len(found) >= len(figures.ARROWS)
+    strong = {"#222222", *figures.ROLES.values()}
+    for line in figures.the_whole(changed).axes[0].lines:  # an arrow in a strong colour looks lit
+        assert (to_hex(line.get_color()).upper() in strong) == (line.get_linewidth() == 2.6)
+
+
+def test_a_map_keeps_the_colours_of_its_arrows():
+    colours = {to_hex(line.get_color()).upper() for line in figures.the_whole().axes[0].lines}
+    assert colours == {"#222222", *figures.ROLES.values()}
 
 
 def test_without_the_augmentation_the_embedding_goes_straight_to_the_generator():
