@@ -43,7 +43,14 @@ BUILD = ROOT / "build" / "studies"
 # before 11, 12 and 13 are looked at.
 SIX_SEEDS = [{"seed": seed} for seed in (0, 1, 2, 11, 12, 13)]
 
-# Arms that the page itself leaves out: in 06 two ways of telling D, louder; in 07 both losses as
+# Arms that the page itself leaves out: in 02 the other recipes, then all of them for four times the
+# steps; and the first one for 4 and 16 times.
+RECIPES = [run | {"further": True} for run in SIX_SEEDS]
+PATIENCE_02 = [
+    {"seed": 0, "steps": 6000, "ablation_steps": 2000, "further": True},
+    {"seed": 0, "steps": 24000},
+]
+# In 06 two ways of telling D, louder; in 07 both losses as
 # published, and other shares of wrong pairs (three seeds). PATIENCE: 4 and 16 times the steps.
 LOUDER = [run | {"louder": True} for run in SIX_SEEDS]
 FURTHER_ARMS = [
@@ -76,6 +83,7 @@ PATIENCE_11 = [
 PLANS = {
     "00": SIX_SEEDS,
     "01": SIX_SEEDS,
+    "02": RECIPES + PATIENCE_02,
     "03": SIX_SEEDS,
     "04": SIX_SEEDS,
     "05": SIX_SEEDS,
