@@ -47,6 +47,7 @@ def test_a_students_version_tells_no_solution(path, versions):
     notebook, made = versions(path)
     nbformat.validate(made)
     assert student.leaks(made, notebook) == []
+    assert "*Run all* goes on past" in "".join(c.source for c in made.cells)
     assert len(lines_of_solutions(notebook)) >= 9  # the scan has something to look for
     assert not [c.id for c in made.cells if c.get("outputs") or c.get("execution_count")]
     assert set(made.metadata) <= {*student.KEPT, student.MARK}
