@@ -48,7 +48,7 @@ def test_a_students_version_tells_no_solution(path, versions):
     nbformat.validate(made)
     assert student.leaks(made, notebook) == []
     assert "*Run all* goes on past" in "".join(c.source for c in made.cells)
-    assert len(lines_of_solutions(notebook)) >= 9  # the scan has something to look for
+    assert len(lines_of_solutions(notebook)) > 3  # the scan has something to look for
     assert not [c.id for c in made.cells if c.get("outputs") or c.get("execution_count")]
     assert set(made.metadata) <= {*student.KEPT, student.MARK}
     assert [c.source for c in series.tagged(made, "badges")] == [badges(path.stem, "student")]
@@ -168,9 +168,9 @@ def small():
 
 def test_what_needs_an_answer_is_found(small):
     needy = student.needs_an_answer(small)
-    #     the check, its use, an item that it set, a function that calls it, that function's use
+    # the check, a use that sets an item of `results`, their reader, a function that uses the
+    # answer, what calls it; and a cell that takes `found`, which the check binds, too
     assert [small.cells.index(cell) for cell in needy] == [5, 6, 7, 8, 9, 11]
-    assert small.cells[11] in needy  # takes `found`, which the check binds
 
 
 @pytest.fixture
