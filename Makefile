@@ -1,7 +1,8 @@
 # make run [PROFILE=smoke|laptop|gpu] [ONLY=07] [PARAMS="-p name value"]   execute the series
 #     a value with spaces stands in quotes: PARAMS='-p sentence "a red flower"'
 # make test [PROFILE=smoke|gpu]   style, unit tests, every notebook; a claim that fails, fails it
-# make lab       JupyterLab on notebooks/
+# make lab [FOLDER=notebooks]    JupyterLab on student/ where it is, else on notebooks/
+# make student [ONLY=07]   write student/: the notebooks without solutions; nobody's work is touched
 # make refresh [PROFILE=laptop|gpu] [ONLY=07]   re-execute and store outputs
 # make study ONLY=04 [PROFILE=laptop|gpu] [SEEDS=0,1]   run other seeds and settings, store the study
 # make home      rewrite badges, set-up cells and links after a change of the publishing home
@@ -10,7 +11,7 @@
 # Each makes .venv first where it is missing or older than the requirements. PYTHON= chooses the
 # Python, CONSTRAINTS= (empty) installs the newest versions in place of the tested ones.
 
-.PHONY: run test lab refresh study home kaggle clean
+.PHONY: run test lab student refresh study home kaggle clean
 .DEFAULT_GOAL := run
 SHELL := /bin/bash
 
@@ -19,6 +20,7 @@ ONLY ?=
 PARAMS ?=
 SEEDS ?=
 CONSTRAINTS ?= constraints.txt
+FOLDER ?= $(or $(wildcard student),notebooks)
 
 # The first Python that is new enough and can make an environment.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
@@ -49,7 +51,10 @@ home kaggle: $(READY)
 	@$(BIN)/python tools/publish.py $@
 
 lab: $(READY)
-	@$(BIN)/jupyter lab --notebook-dir=notebooks
+	@$(BIN)/jupyter lab --notebook-dir="$(FOLDER)"
+
+student: $(READY)
+	@$(BIN)/python tools/student.py --only "$(ONLY)"
 
 # nbval runs a notebook from its own folder with the kernel of .venv; neither cells nor claims may
 # fail.
@@ -60,5 +65,6 @@ test: $(READY)
 	@T2I_PROFILE=$(or $(PROFILE),smoke) $(BIN)/python -m pytest -q -p tools.claims \
 	  --nbval-lax --nbval-current-env --nbval-cell-timeout=3600 --durations=0 --durations-min=5 notebooks
 
+# student/ is not removed: it holds answers.
 clean:
 	@rm -rf build

@@ -402,10 +402,10 @@ def home() -> str:
     return match[1]
 
 
-def badges(notebook_name: str) -> str:
+def badges(notebook_name: str, folder: str = "notebooks") -> str:
     """The badge cell of a notebook (`07_gan_cls` or `07_gan_cls.ipynb`), as markdown."""
     name = notebook_name.removesuffix(".ipynb")
-    page = f"{home()}/blob/main/notebooks/{name}.ipynb"
+    page = f"{home()}/blob/main/{folder}/{name}.ipynb"
     return (
         "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
         f"(https://colab.research.google.com/github/{page})\n"

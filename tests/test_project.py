@@ -169,7 +169,8 @@ def test_imports_run_one_way():
         (["test"], "T2I_PROFILE=smoke"),
         (["test", "PROFILE=gpu"], "T2I_PROFILE=gpu"),
         (["test"], "--jaxtyping-packages=t2i_utils,beartype.beartype"),
-        (["lab"], "jupyter lab --notebook-dir=notebooks"),
+        (["lab", "FOLDER=notebooks"], 'jupyter lab --notebook-dir="notebooks"'),
+        (["student", "ONLY=07"], 'tools/student.py --only "07"'),
     ],
 )  # fmt: skip
 def test_make_passes_on_what_it_is_given(options, expected):
