@@ -71,6 +71,16 @@ WRONG = {
             "    return torch.stack([a + i * step for i in range(1, steps + 1)])",
             "row 0 must be phi_a",
         ),
+        (
+            "def between(a, b, steps):\n"
+            "    rows, step = [], (b - a) / (steps - 1)\n"
+            "    for _ in range(steps):\n"
+            "        rows.append(a.clone())\n"
+            "        a += step\n"
+            "    return torch.stack(rows)",
+            "was changed",
+        ),
+        ("linspace(0, 1, steps,", "linspace(0, 1, 5,", "asked for 3 points, it gives 5"),
     ],
     ("00_text_to_image", 2): [
         (
@@ -100,6 +110,26 @@ WRONG = {
             "def most_obedient(seen, named):\n"
             "    return int(((seen - named).abs() * (named >= 0)).sum(1).argmin())",
             "not sizes",
+        ),
+        (
+            "def most_obedient(seen, named):\n"
+            "    right = (seen == named) | (named < 0)\n"
+            "    return int(right.int().cumprod(1).sum(1).argmax())",
+            "three of five",
+        ),
+        ("right.sum(1)", "right[:, :3].sum(1)", "three of five"),
+        ("right.sum(1)", "(right * torch.arange(len(named), 0, -1)).sum(1)", "three of five"),
+        (
+            "def most_obedient(seen, named):\n"
+            "    named[named < 0] = 99\n"
+            "    return int((seen == named).sum(1).argmax())",
+            "was changed",
+        ),
+        (
+            "def most_obedient(seen, named):\n"
+            "    seen[:, named < 0] = -2\n"
+            "    return int((seen == named).sum(1).argmax())",
+            "was changed",
         ),
     ],
     ("00_text_to_image", 3): [
@@ -136,6 +166,9 @@ WRONG = {
         ("combinations = blooms.parse(sentence), 1", "combinations = blooms.parse(sentence), 1.0",
          "return an int"),
         ("1 if attribute in named", "0 if attribute in named", "leaves one of its 7"),
+        ("blooms.ATTRIBUTES.items()", "list(blooms.ATTRIBUTES.items())[:7]", "all ten attributes"),
+        ("parse(sentence), 1", "parse(sentence), 0", "begin with 1"),
+        ('"a red flower": 7', '"red": 7', "for its keys"),
         ('"a red flower": 7', '"a red flower": 10', "one of 7 colours"),
         ('"a red flower": 7', '"a red flower": 8192', "one of 7 colours"),
         ('"a small flower": 2', '"a small flower": 10', "two sizes"),
