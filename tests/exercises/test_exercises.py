@@ -614,6 +614,12 @@ WRONG = {
         ("canvas[padding : len(canvas) - padding]", "canvas[2 * padding :]", "both ends"),
         ("canvas[padding : len(canvas) - padding]", "canvas[padding:-padding]", "without padding"),
         ("stride * ", "2 * ", "any stride and padding"),
+        ("(len(x) - 1) + len(kernel)", "(len(x) - 1) + 4", "for any kernel"),
+        ("x[i] * kernel", "kernel", "times. x.i."),
+        ("range(len(x))", "range(len(x) - 1)", "the last number of x"),
+        ("canvas[stride * i : stride * i + len(kernel)]",
+         "canvas[i + stride : i + stride + len(kernel)]", "goes to place 0"),
+        ("canvas[padding : len(canvas) - padding]", "canvas[padding:]", "both ends"),
     ],
     ("02_dcgan", 2): [
         ("arc = (((1 - share) * theta).sin() * a + (share * theta).sin() * b) / sine",
@@ -633,6 +639,18 @@ WRONG = {
         ("((1 - share) * theta).sin() * a + (share * theta).sin() * b) / sine",
          "(1 - share) * a + share * b) * a.norm(dim=1, keepdim=True) "
          "/ ((1 - share) * a + share * b).norm(dim=1, keepdim=True)", "third of the angle"),
+        (") / sine", ")", "by the sine of the angle"),
+        ("    parallel = sine < 1e-3",
+         "    parallel = (sine < 1e-3).any().expand_as(sine)", "a batch may hold both"),
+        ("    parallel = sine < 1e-3",
+         "    parallel = (sine < 1e-3).all().expand_as(sine)", "a batch may hold both"),
+        ("sine < 1e-3", "sine < 0.1", "nearly opposite"),
+        ("sine < 1e-3", "(cosine.abs() > 0.9995)[:, None]", "nearly opposite"),
+        ("    arc = (",
+         "    n, m = (x.norm(dim=1, keepdim=True) for x in (a, b))\n"
+         "    arc = ((1 - share) * n + share * m) * (((1 - share) * theta).sin() * a / n"
+         " + (share * theta).sin() * b / m) / sine\n"
+         "    _ = (", "the lengths that they have"),
     ],
     ("02_dcgan", 3): [
         ("near < usual", "near > usual", "upside down"),
@@ -650,11 +668,14 @@ WRONG = {
         (".min(1).values", ".mean(1)", "nearest|threshold|expected"),
         ("train.flatten(1)).min(1)", "held_out.flatten(1)).min(1)", "the nearest in .train."),
         ("train.flatten(1))", "train.flatten(1), p=1)", "Euclidean"),
+        ("(near < usual", "(near[: len(usual)] < usual", "Euclidean"),
+        (".mean().item()", ".mean().item() * 100", "no per cent"),
         ("quantile(q)", "quantile(0.05)", "the quantile q"),
         ("ratio_is_nearer_to = 1", "ratio_is_nearer_to = 0", "which is the middle"),
         ("share_of_suspects = 0.43", "share_of_suspects = 0.4", "how many of the 60 new ones"),
         ("share_of_suspects = 0.43", "share_of_suspects = 0.45", "of the 60 new ones, not of all"),
         ("share_of_suspects = 0.43", "share_of_suspects = 0.05", "all 40 copies"),
+        ("share_of_suspects = 0.43", "share_of_suspects = 43", "from 0 to 1"),
         ("share_of_suspects = 0.43", "share_of_suspects = None", "predict first"),
     ],
     ("03_captions", 1): [
