@@ -27,7 +27,7 @@ def load_folder(
     file that cannot be read or another number of sentences than most have.
     """
     folder = photographs.place(data_dir)
-    paths = [p for p in photographs.listed("folder", folder) if p.suffix.lower() in SUFFIXES]
+    paths = photographs.listed("folder", folder, SUFFIXES)
     names = sorted({path.parent.name for path in paths})
     if len(names) < 4:  # two to train on, two to test on: a wrong sentence is of another class
         raise FileNotFoundError(f"folder: data_dir {str(folder)!r}: found pictures of {len(names)} "

@@ -72,26 +72,37 @@ def find_folder(
     return folders[best], captions
 
 
-def listed(name: str, folder: Path) -> list[Path]:
-    """The files in a folder's folders, in order, without what systems and tools leave there.
+def listed(name: str, folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """The pictures in a folder's folders, in order, without what systems and tools leave there.
 
-    Raises ValueError naming a link that leads nowhere and a name that cannot be printed.
+    Raises ValueError naming a link that leads nowhere, a name that cannot be printed, and what has
+    sentences beside it, but none of these `suffixes`.
     """
-    paths = [Path(file.path) for own in _scanned(folder) if own.is_dir()
-             for file in _scanned(own.path) if not file.is_dir()]
-    for path in paths:
-        if path.is_symlink() and not path.exists():
-            raise ValueError(f"{name}: {path}: found {texts.in_its_place(path)}, expected a file")
-        if (printable := str(path).encode(errors="backslashreplace").decode()) != str(path):
-            raise ValueError(f"{name}: {printable}: found a name that is not in UTF-8, expected "
-                             "one that is: rename it")
+    paths = []
+    for own in (own for own in _scanned(folder) if os.path.isdir(own.path)):
+        kinds: dict[str, set[str]] = {}
+        for file in _scanned(own.path):
+            path = Path(file.path)
+            if (printable := str(path).encode(errors="backslashreplace").decode()) != str(path):
+                raise ValueError(f"{name}: {printable}: found a name that is not in UTF-8, "
+                                 "expected one that is: rename it")
+            if file.is_symlink() and not os.path.exists(path):
+                raise ValueError(
+                    f"{name}: {path}: found {texts.in_its_place(path)}, expected a file")
+            if not file.is_dir():
+                kinds.setdefault(path.stem, set()).add(path.suffix.lower())
+                paths += [path] if path.suffix.lower() in suffixes else []
+        for stem, found in kinds.items():
+            if ".txt" in found and len(found) > 1 and not found & set(suffixes):
+                raise ValueError(f"{name}: {own.path}/{stem}: found {' and '.join(sorted(found))}, "
+                                 f"expected a picture, one of {', '.join(suffixes)}")
     return sorted(paths)
 
 
 def _scanned(folder: str | Path) -> list[os.DirEntry]:
     try:
         return [entry for entry in os.scandir(folder) if not LEFT_BY_TOOLS.match(entry.name)]
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last: of a NUL in its name
         return []
 
 
@@ -113,7 +124,7 @@ def class_disjoint_splits(
     Drawn by hashes of a fixed seed, so the same on every machine and with every version. At `least`
     so many classes are for "test". Raises ValueError where fewer than two are left to train on.
     """
-    if isinstance(test_share, bool) or not 0 < test_share < 1:
+    if not isinstance(test_share, float) or not 0 < test_share < 1:
         raise ValueError(f"{name}: test_share {test_share!r}, expected more than 0, less than 1")
 
     def drawn(items: list[int], part: str, share: float, least: int = 1) -> list[int]:

@@ -47,8 +47,15 @@ def upright(image: Image.Image) -> Image.Image:
 def rgb(image: Image.Image) -> Image.Image:
     """A picture with three channels of eight bits: what is transparent lies on white.
 
-    Raises ValueError for numbers whose range is not known.
+    Raises ValueError for numbers whose range is not known, and for more than Pillow warns of.
     """
+    most = Image.MAX_IMAGE_PIXELS
+    if most and image.width * image.height > most:
+        raise ValueError(f"found {image.width} by {image.height} pixels, expected at most {most:,} "
+                         "where they cannot be decoded smaller")
+    clear = image.info.get("transparency")
+    if isinstance(clear, tuple) and max(clear) > 255:  # of 16 bits, of which Pillow keeps the upper
+        image.info["transparency"] = tuple(level >> 8 for level in clear)
     if image.mode[0] in "IF":
         if not (image.mode.startswith("I;16") or image.mode == "I" and image.format == "PNG"):
             raise ValueError(f"found pixels of kind {image.mode}, expected 8 or 16 bits a channel")

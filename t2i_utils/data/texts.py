@@ -10,6 +10,7 @@ MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF
 OTHERS = {
     rb"version https://git-lfs": "a pointer of git-lfs (git lfs pull brings the file itself)",
     rb"\s*<(!doctype|html|head|\?xml|error)\b": "a web page",
+    rb"\{\\rtf": "rich text",
     rb"PK\x03\x04|\x1f\x8b": "an archive that is packed",
     rb"\Z": "an empty file",
 }
@@ -61,6 +62,6 @@ def in_its_place(path: Path) -> str:
         with open(path, "rb") as file:
             return what_it_is(file.read(200))
     except OSError:
-        if path.is_symlink() and not path.exists():
+        if path.is_symlink() and not os.path.exists(path):
             return f"a link to {os.readlink(path)}, which is not there"
         return "a folder" if path.is_dir() else ""

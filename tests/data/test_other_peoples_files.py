@@ -5,6 +5,7 @@ Nothing is altered in silence: neither pictures nor sentences. Each test stands 
 
 import os
 import shutil
+import struct
 import sys
 import unicodedata
 import zlib
@@ -139,6 +140,28 @@ def test_pixels_of_unknown_range_are_refused(own, kind):
         in_place_of_first(own, image, format="TIFF")
 
 
+def png(rows, kind, *chunks):
+    """A PNG of 16 bits a channel, as Pillow writes none."""
+    head = struct.pack(">IIBBBBB", rows.shape[1], rows.shape[0], 16, kind, 0, 0, 0)
+    data = zlib.compress(b"".join(b"\0" + row.astype(">u2").tobytes() for row in rows))
+    parts = [(b"IHDR", head), *chunks, (b"IDAT", data), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(x)) + name + x + struct.pack(">I", zlib.crc32(name + x))
+        for name, x in parts)
+
+
+@pytest.mark.parametrize("clear", ["by one colour", "by a channel"])
+def test_what_is_transparent_in_16_bits_lies_on_white(own, clear):
+    if clear == "by one colour":
+        rows = np.full((40, 40, 3), (40000, 1000, 2000))
+        content = png(rows, 2, (b"tRNS", struct.pack(">HHH", 40000, 1000, 2000)))
+    else:
+        content = png(np.full((40, 40, 2), (40000, 0)), 4)
+    first(own).unlink()
+    first(own, "png").write_bytes(content)
+    assert (load_folder(own, size=16).images[0] == 255).all()
+
+
 def bomb(path, side):
     """A PNG whose header says `side` by `side`, of little data."""
     Image.new("RGB", (8, 8)).save(path, "PNG")
@@ -155,6 +178,19 @@ def test_a_header_that_promises_too_much_is_named(own, side):
     bomb(first(own, "png"), side)
     with pytest.raises(ValueError, match="cannot read photo .*p0.png: "):
         load_folder(own, size=16)
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_pictures_too_large_to_decode_are_named(own, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 120 * 90)
+    assert load_folder(own, size=16).captions[0] == TWO
+    first(own).unlink()
+    Image.new("1", (121, 90)).save(first(own, "png"))
+    with pytest.raises(ValueError, match="p0.png: found 121 by 90 pixels, expected at most 10,800"):
+        load_folder(own, size=16)
+    first(own, "png").unlink()
+    Image.new("RGB", (140, 140)).save(first(own))  # a JPEG is decoded smaller
+    assert load_folder(own, size=16).captions[0] == TWO
 
 
 @pytest.mark.parametrize(("content", "found"), [
@@ -212,6 +248,7 @@ def test_accents_are_kept(own):
     (b"a flower\n\x1b[31mred\n", r"line 2: found U\+001B"),
     (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "a pointer of git-lfs"),
     (b"<html>\n<p>404</p>\n", "found a web page, expected text"),
+    (b"{\\rtf1\\ansi red\\par\nround}\n", "found rich text, expected text"),
     (b"\nred\n", "line 1: empty sentence"), (b"red\n\nround\n", "line 2: empty sentence"),
     ("red\n\u200b\nround\n".encode(), "line 2: empty sentence"),
 ])  # fmt: skip
@@ -270,6 +307,16 @@ def test_what_systems_and_tools_leave_is_passed_over(own):
     assert np.array_equal(after.images, before.images)
 
 
+@pytest.mark.parametrize("kind", ["heic", "tif", "jpg.part", ""])
+def test_a_picture_of_another_kind_is_named(own, kind):
+    first(own).rename(first(own, kind) if kind else first(own).with_suffix(""))
+    if kind == "jpg.part":  # of another stem: only its sentences stay, which may be notes
+        assert len(load_folder(own, size=16).images) == 15
+        return
+    with pytest.raises(ValueError, match=f"p0: found .*{kind}.*, expected a picture, one of .jpg,"):
+        load_folder(own, size=16)
+
+
 def test_an_ending_in_capitals_is_the_same(own):
     first(own, "txt").rename(first(own, "TXT"))
     first(own).rename(first(own, "JPG"))
@@ -311,6 +358,14 @@ def test_a_link_that_leads_nowhere_is_named(own, kind):
     first(own, kind).unlink()
     first(own, kind).symlink_to("gone")
     with pytest.raises(ValueError, match=f"p0.{kind}: found a link to gone, which is not there"):
+        load_folder(own, size=16)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a right there")
+def test_a_link_to_itself_is_named(own):
+    (own / "class 0" / "loop.jpg").symlink_to("loop.jpg")
+    (own / "loop").symlink_to("loop")
+    with pytest.raises(ValueError, match="loop.jpg: found a link to loop.jpg, which is not there"):
         load_folder(own, size=16)
 
 
