@@ -9,6 +9,7 @@ import math
 import os
 import pickle
 import pickletools
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,8 +97,8 @@ def read_pickle(path: Path) -> Any:
     try:
         data = path.read_bytes()
         changed = b"\r" in data and data.count(b"\n") == data.count(b"\r\n")
-        if changed and b"p0\r" in data[:200]:  # text, of protocol 0: it has no line ends but these
-            data = data.replace(b"\r\n", b"\n") if b"\n" in data else data.replace(b"\r", b"\n")
+        if b"p0\r" in data[:200] and data[:1] in b"(c":  # text, of protocol 0: it escapes its own
+            data = re.sub(rb"\r+\n", b"\n", data) if b"\n" in data else data.replace(b"\r", b"\n")
         return _ArrayUnpickler(data).load()
     except Exception as error:  # a broken file can provoke nearly any
         unsafe = isinstance(error, UnsafePickle)

@@ -123,12 +123,10 @@ def class_disjoint_splits(classes: Int64[Tensor, " N"]) -> dict[str, Int64[Tenso
     return photographs.class_disjoint_splits("flowers", classes, test_share=20 / 102)
 
 
-def cached_captions(
-    folder: Path, labels: Int64[Tensor, " N"], texts: Path
-) -> list[list[str]]:
+def cached_captions(folder: Path, labels: Int64[Tensor, " N"], texts: Path) -> list[list[str]]:
     """`read_captions`, parsed once for each state of `texts` and imagelabels.mat."""
-    signature = photographs.signature_of(
-        folder / "imagelabels.mat", texts, code=__name__, few=True)
+    files = folder / "imagelabels.mat", texts
+    signature = photographs.signature_of(*files, code=__name__, few=True)
     return photographs.cached_captions("flowers", signature, lambda: read_captions(texts, labels))
 
 

@@ -20,7 +20,7 @@ def load_folder(
 
     The class of a picture is the name of its folder. `test_share` of the classes, at least two,
     are kept for "test" and 5 % of the other classes' pictures for "seen_test"; "train" is the
-    rest. Pictures are mirrored unless a sentence says "left", "right" or "clockwise". Pictures are
+    rest. Pictures are mirrored unless a sentence says "left", "right" or "clockwise". All is
     cached; a changed folder is noticed by its files' names, sizes and dates.
 
     Raises FileNotFoundError for fewer than four classes or missing sentences, ValueError for a
@@ -33,11 +33,12 @@ def load_folder(
         raise FileNotFoundError(f"folder: data_dir {str(folder)!r}: found pictures of {len(names)} "
                                 f"classes, expected four or more; {HOW_TO_LAY_IT_OUT}")
     sentences = [path.with_suffix(".txt") for path in paths]
-    captions = photographs.read_captions("folder", folder, sentences, count=None)
+    state = photographs.signature_of(*(folder / name for name in names))
+    captions = photographs.cached_captions("folder", state, lambda: photographs.read_captions(
+        "folder", folder, sentences, count=None))
     classes = torch.tensor([names.index(path.parent.name) for path in paths])
     splits = photographs.class_disjoint_splits("folder", classes, test_share, least=2)
     side = photographs.side_of("folder", size)  # room for the random crops
-    state = photographs.signature_of(*(folder / name for name in names))
     return CaptionedImages(
         name="folder",
         images=photographs.cached_photos(

@@ -82,16 +82,16 @@ def listed(name: str, folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     for own in (own for own in _scanned(folder) if os.path.isdir(own.path)):
         kinds: dict[str, set[str]] = {}
         for file in _scanned(own.path):
-            path = Path(file.path)
-            if (printable := str(path).encode(errors="backslashreplace").decode()) != str(path):
-                raise ValueError(f"{name}: {printable}: found a name that is not in UTF-8, "
-                                 "expected one that is: rename it")
-            if file.is_symlink() and not os.path.exists(path):
-                raise ValueError(
-                    f"{name}: {path}: found {texts.in_its_place(path)}, expected a file")
+            if (shown := file.path.encode(errors="backslashreplace").decode()) != file.path:
+                raise ValueError(f"{name}: {shown}: found a name that is not in UTF-8, expected "
+                                 "one that is: rename it")
+            if file.is_symlink() and not os.path.exists(file.path):
+                found = texts.in_its_place(Path(file.path))
+                raise ValueError(f"{name}: {file.path}: found {found}, expected a file")
             if not file.is_dir():
-                kinds.setdefault(path.stem, set()).add(path.suffix.lower())
-                paths += [path] if path.suffix.lower() in suffixes else []
+                stem, suffix = os.path.splitext(file.name)
+                kinds.setdefault(stem, set()).add(suffix.lower())
+                paths += [Path(file.path)] if suffix.lower() in suffixes else []
         for stem, found in kinds.items():
             if ".txt" in found and len(found) > 1 and not found & set(suffixes):
                 raise ValueError(f"{name}: {own.path}/{stem}: found {' and '.join(sorted(found))}, "
@@ -241,10 +241,9 @@ def signature_of(*places: Path, code: str = "", few: bool = False) -> str:
     folders += [Path(x.path) for at in folders if few for x in _scanned(at) if x.is_dir()]
     inside = sorted((at.name, x.name, x.path) for at in folders for x in _scanned(at))
     digest.update(repr([names for *names, _ in inside]).encode("utf-8", "surrogateescape"))
-    looked_at = inside[:: max(1, len(inside) // LOOKED_AT) if few else 1]
-    alone = folders if few else []
-    alone = alone + [at for at in places if at not in folders]
-    for path in [path for *_, path in looked_at] + alone:
+    step = max(1, len(inside) // LOOKED_AT) if few else 1
+    alone = [at for at in (*places, *folders) if few or at not in folders]
+    for path in [*(path for *_, path in inside[::step]), *alone]:
         with suppress(OSError):  # a link that leads nowhere: its reader will say so
             state = os.stat(path)
             digest.update(f"{state.st_size} {state.st_mtime_ns}\n".encode())

@@ -192,12 +192,15 @@ def numbers_and_names(how, module):
                                 for n in numbers) + b".", [2, 10, 13]
 
 
-@pytest.mark.parametrize("ends", [b"\r\n", b"\r", b"\n"])
+@pytest.mark.parametrize("ends", [b"\r\n", b"\r\r\n", b"\r", b"\n"])
 @pytest.mark.parametrize("how", ["names", "strings", "Python 3's numbers", "Python 2's numbers"])
 def test_line_ends_of_a_text_are_changed_back(tmp_path, how, ends):
     code, expected = numbers_and_names(how, b"numpy.core.multiarray")
     (tmp_path / "text.pickle").write_bytes(code.replace(b"\n", ends))
     assert read(tmp_path / "text.pickle") == expected
+    if ends != b"\r":
+        (tmp_path / "half.pickle").write_bytes(code.replace(b"\n", ends, 4))
+        assert read(tmp_path / "half.pickle") == expected
 
 
 @pytest.mark.parametrize("protocol", [1, 2, 3, 4, 5])
