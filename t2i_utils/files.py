@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
@@ -23,6 +24,7 @@ NO_LOCKS = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOLCK, errno.E
 FULL_IN_WORDS = re.compile(
     r"No space left|File too large|quota exceeded|^\d+ requested and \d+ written$"
 )
+T = TypeVar("T")
 STALE = 3600  # seconds: what nobody has written to for so long, a killed process left there
 
 
@@ -158,15 +160,25 @@ def held(path: str | os.PathLike, wait: bool, advice: str = "") -> Iterator[None
         lock.release()
 
 
-def made_once(path: Path, make: Callable[[], None], advice: str = "") -> None:
-    """Call `make`, which writes `path` whole, unless it is there: the first process to come does.
+def made_once(
+    path: Path, make: Callable[[], None], advice: str = "", read: Callable[[], T] = lambda: None
+) -> T:
+    """What `read` gives of `path`; `make` writes it whole first where it is missing or damaged.
 
-    The others wait for it. What is there already needs no lock, so it may be on a read-only disk.
+    The first process to come makes it, the others wait. What is there already needs no lock, so it
+    may be on a read-only disk.
     """
-    if not path.exists():
-        with held(path, wait=True, advice=advice):
-            if not path.exists():  # else another process made it meanwhile
-                make()
+    def there() -> T:
+        path.stat()
+        return read()
+
+    with suppress(Exception):  # a damaged file can provoke nearly any
+        return there()
+    with held(path, wait=True, advice=advice):
+        with suppress(Exception):  # another process made it meanwhile
+            return there()
+        make()
+    return read()
 
 
 def _locked(lock: FileLock, note: Path, path: Path, wait: bool, advice: str) -> bool:

@@ -1,14 +1,15 @@
 """Published archives: fetched whole and verified, unpacked whole or not at all."""
 
-import gzip
+import errno
 import hashlib
 import os
 import re
+import shutil
 import stat
 import tarfile
 import tempfile
 import zipfile
-import zlib
+from collections.abc import Iterator
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path, PureWindowsPath
 from urllib.error import HTTPError
@@ -16,7 +17,10 @@ from urllib.request import Request, urlopen
 
 from tqdm.auto import tqdm
 
-BROKEN = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError)
+from t2i_utils import files
+
+ROOM, RATIO = 64 << 20, 20  # unpacked it may take ROOM bytes, and RATIO for each of its own
+DISK = (*files.FULL, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)  # no member's fault
 
 
 def fetch(url: str, path: str | os.PathLike, sha256: str, *, timeout: float = 60.0) -> Path:
@@ -27,7 +31,8 @@ def fetch(url: str, path: str | os.PathLike, sha256: str, *, timeout: float = 60
 
     Raises ValueError for a URL that is not http(s), and for another SHA-256 than `sha256`: of the
     download, which is removed, or of a file already there, which is left alone. Raises OSError
-    where the server refuses, ConnectionError where it is not reached or the transfer breaks off.
+    where the server refuses, and where the disk is full or cannot be written: what came stays.
+    Raises ConnectionError where the server is not reached or the transfer breaks off.
     """
     path = Path(path)
     part = path.with_name(f"{path.name}.part")
@@ -49,23 +54,28 @@ def fetch(url: str, path: str | os.PathLike, sha256: str, *, timeout: float = 60
 
 
 def extract(archive: str | os.PathLike, folder: str | os.PathLike) -> Path:
-    """`folder`, unpacked from a .zip or a .tar, .tar.gz or .tgz: it appears when it is complete.
+    """`folder`, unpacked from a .zip or a tar (.gz, .bz2, .xz): it appears when it is complete.
 
     Raises FileExistsError where `folder` is there already, and ValueError, with nothing left
-    behind, for an archive that is truncated or broken or that has a hostile member: a link, a
-    device, a name that is absolute or has `..` in it.
+    behind, for an archive that is truncated, broken or encrypted, that is far larger unpacked, or
+    that has a hostile member: a link, a device, a name that is absolute, has `..` in it, or that no
+    disk takes. Raises OSError where the disk is full or cannot be written.
     """
     archive, folder = Path(archive), Path(folder)
+    archive.stat()  # one that is not there is told as such
     if os.path.lexists(folder):
         raise FileExistsError(f"{folder} is there already: move it away to extract {archive}")
     with tempfile.TemporaryDirectory(prefix=f"{folder.name}.", dir=folder.parent) as neighbour:
         whole = Path(neighbour) / "whole"  # the neighbour is private, which `folder` need not be
         whole.mkdir()
-        try:
-            (_unzip if archive.suffix == ".zip" else _untar)(archive, whole)
-        except BROKEN as error:
-            raise ValueError(f"{archive}: truncated, damaged or no archive: {error}") from error
-        os.rename(whole, folder)
+        with files.explained(folder):
+            try:
+                (_unzip if archive.suffix.lower() == ".zip" else _untar)(archive, whole)
+            except Exception as error:  # a broken archive can provoke nearly any
+                if isinstance(error, _Refused) or getattr(error, "errno", None) in DISK:
+                    raise
+                raise ValueError(f"{archive}: truncated, damaged or no archive: {error}") from error
+            os.rename(whole, folder)
     return folder
 
 
@@ -84,19 +94,25 @@ def _receive(url: str, part: Path, timeout: float):
         response, start = _request(url, _size(part), timeout)
         length = response.headers.get("Content-Length")
         total = start + int(length) if length else None
-        part.parent.mkdir(parents=True, exist_ok=True)
-        with (response, open(part, "ab" if start else "wb") as file,
-              tqdm(desc=part.stem, total=total, initial=start, unit="B", unit_scale=True,
-                   leave=False) as bar):
-            while block := response.read(1 << 16):
-                file.write(block)
-                bar.update(len(block))
+        needed = total and total - start
+        with response, files.explained(part, needed, "what came is kept, calling again resumes"):
+            part.parent.mkdir(parents=True, exist_ok=True)
+            if needed and 0 < shutil.disk_usage(part.parent).free < needed:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            with (open(part, "ab" if start else "wb") as file,
+                  tqdm(desc=part.stem, total=total, initial=start, unit="B", unit_scale=True,
+                       leave=False) as bar):
+                while block := response.read(1 << 16):
+                    file.write(block)
+                    bar.update(len(block))
         if total is not None and _size(part) < total:
             raise ConnectionError("the connection ended early")
     except HTTPError as error:
         error.close()
         raise OSError(f"cannot fetch {url}: {error}") from error
     except (OSError, HTTPException) as error:
+        if getattr(error, "filename", None) is not None:  # of this machine, and not of the network
+            raise
         of = "an unknown number of" if total is None else f"{total:,}"
         held = f"; {_size(part):,} of {of} bytes are in {part}, calling again resumes"
         raise ConnectionError(f"{url}: {error}{held if _size(part) else ''}") from error
@@ -119,32 +135,50 @@ def _request(url: str, start: int, timeout: float) -> tuple[HTTPResponse, int]:
     return _request(url, 0, timeout)
 
 
+class _Refused(ValueError):
+    """What an archive has and must not have."""
+
+
 def _untar(archive: Path, folder: Path):
     with tarfile.open(archive) as tar:
-        members = (_vetted(archive, member, member.name, member.isreg() or member.isdir())
-                   for member in tar)
-        tar.extractall(folder, members, filter="data")
+        members = ((m, m.name, m.size, m.isreg() or m.isdir()) for m in tar)
+        tar.extractall(folder, _vetted(archive, members), filter="data")
         # tarfile takes a header that is cut off or broken for the end, which is a block of zeros.
         tar.fileobj.seek(tar.offset)
         if tar.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
             raise tarfile.ReadError(f"no header and no end at byte {tar.offset:,}")
-        while tar.fileobj.read(1 << 20):
-            pass  # gzip compares its checksum when it comes to its end
+        while tar.fileobj.read(1 << 20):  # gzip compares its checksum when it comes to its end
+            _finds_room(archive, tar.fileobj.tell() - tar.offset)
 
 
 def _unzip(archive: Path, folder: Path):
     with zipfile.ZipFile(archive) as file:
-        for member in file.infolist():
-            kind = stat.S_IFMT(member.external_attr >> 16)  # 0 where it was not packed on Unix
-            plain = kind in (0, stat.S_IFREG, stat.S_IFDIR)
-            file.extract(_vetted(archive, member, member.filename, plain), folder)
+        plain = (0, stat.S_IFREG, stat.S_IFDIR)  # 0 where it was not packed on Unix
+        members = ((m, m.filename, m.file_size, stat.S_IFMT(m.external_attr >> 16) in plain)
+                   for m in file.infolist())  # fmt: skip
+        for member in _vetted(archive, members):
+            file.extract(member, folder)
 
 
-def _vetted(archive: Path, member, name: str, plain: bool):
-    """`member`, where it is a file or a folder whose name leads nowhere else."""
-    path = PureWindowsPath(name)  # the stricter kind: it knows drives, and both separators
-    if path.anchor or ".." in path.parts:
-        raise ValueError(f"{archive}: member {name!r}: expected a relative path without '..'")
-    if not plain:
-        raise ValueError(f"{archive}: member {name!r}: found a link or a device, expected a file")
-    return member
+def _vetted(archive: Path, members: Iterator[tuple]) -> Iterator:
+    """Each member that is a file or a folder whose name leads nowhere else and that finds room.
+
+    Of each is given: itself, its name, its size, and whether it is a file or a folder.
+    """
+    taken = 0
+    for member, name, size, plain in members:
+        path = PureWindowsPath(name)  # the stricter kind: it knows drives, and both separators
+        found = f"{archive}: member {name[:80]!r}"
+        if path.anchor or ".." in path.parts:
+            raise _Refused(f"{found}: expected a relative path without '..'")
+        if not plain:
+            raise _Refused(f"{found}: found a link or a device, expected a file")
+        taken += size + tarfile.BLOCKSIZE
+        _finds_room(archive, taken)
+        yield member
+
+
+def _finds_room(archive: Path, taken: int):
+    if taken > (room := ROOM + RATIO * archive.stat().st_size):
+        raise _Refused(f"{archive}: found more than {room:,} bytes when unpacked, expected at most "
+                       f"{ROOM:,} and {RATIO} for each of its own")

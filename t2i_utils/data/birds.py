@@ -4,7 +4,6 @@ Photographs and boxes: Wah et al. 2011; sentences: Reed et al. 2016 (CVPR).
 """
 
 import math
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,23 +13,28 @@ import torch
 from jaxtyping import UInt8
 from PIL import Image
 
-from t2i_utils.data import photographs
+from t2i_utils.data import photographs, pictures
 from t2i_utils.data.captioned import CaptionedImages
+from t2i_utils.data.texts import read_lines
 
 Box = tuple[float, float, float, float]
 SPLITS = ("class_disjoint", "published")
 PARTS = ("images", "images.txt", "image_class_labels.txt", "bounding_boxes.txt",
-         "train_test_split.txt", "text_c10")
+         "train_test_split.txt")
 HOW_TO_GET_IT = """expected there (or in its folder CUB_200_2011/, as the archive unpacks):
   images/001.Black_footed_Albatross/*.jpg ..., images.txt, image_class_labels.txt,
   bounding_boxes.txt, train_test_split.txt (and classes.txt, which may be absent)
     from https://www.vision.caltech.edu/datasets/cub_200_2011/
   text_c10/001.Black_footed_Albatross/*.txt ...
-    from the birds archive that https://github.com/reedscot/cvpr2016 links to"""
+    from the birds archive that https://github.com/reedscot/cvpr2016 links to
+    (text_c10/ may be in another folder: load_birds(..., captions_dir=...))"""
 
 
 def load_birds(
-    data_dir: str | os.PathLike | None = None, size: int = 64, split: str = "class_disjoint"
+    data_dir: photographs.Place = None,
+    size: int = 64,
+    split: str = "class_disjoint",
+    captions_dir: photographs.Place = None,
 ) -> CaptionedImages:
     """CUB-200-2011 from its published layout; batches are random crops of side `size`, in pixels.
 
@@ -38,42 +42,45 @@ def load_birds(
     "class_disjoint" keeps 50 of the 200 classes for "test" and 5 % of the pictures of the other
     150 for "seen_test"; "train" is the rest. It is this project's own, not Reed et al.'s.
     Pictures stand in the order of images.txt, each cut about its bird as `bird_square` says.
-    Mirrored birds keep their sentences. Pictures and sentences are cached; a changed folder is
-    noticed by its files' names, sizes and dates.
+    Mirrored birds keep their sentences, which may be in a `captions_dir`. Pictures and sentences
+    are cached; a changed folder is noticed as `photographs.signature_of` says.
 
     Raises ValueError for an unknown split or a broken file, FileNotFoundError for missing ones.
     """
     if split not in SPLITS:
         raise ValueError(f"unknown split: found {split!r}, expected one of {', '.join(SPLITS)}")
-    folder = photographs.find_folder("birds", data_dir, "CUB_200_2011", PARTS, HOW_TO_GET_IT)
+    side = photographs.side_of("birds", size)  # the same margin as the flowers'
+    folder, texts = photographs.find_folder(
+        "birds", data_dir, "CUB_200_2011", PARTS, HOW_TO_GET_IT, captions_dir)
     names = read_table(folder / "images.txt", str, "an id and a path")
 
     def column(file: str, parse: Callable[[str], Any], expected: str) -> list:
         return list(read_table(folder / file, parse, expected, list(names)).values())
 
-    labels = column("image_class_labels.txt", int, "an id and a class")
+    labels = column("image_class_labels.txt", _class,
+                    f"an id and a class, 1 to {photographs.MOST_CLASSES:,}")
     trained = column("train_test_split.txt", ("0", "1").index, "an id, and 1 (train) or 0 (test)")
     boxes = column("bounding_boxes.txt", _box, "an id, x, y, and a width and a height above 0")
-    photos, texts = folder / "images", folder / "text_c10"
+    photos = folder / "images"
     photo_paths = [photos / name for name in names.values()]
-    text_paths = [(texts / name).with_suffix(".txt") for name in names.values()]
     photo_state = photographs.signature_of(
-        folder / "images.txt", folder / "bounding_boxes.txt", *sorted(photos.iterdir()))
-    text_state = photographs.signature_of(folder / "images.txt", *sorted(texts.iterdir()))
-    side = round(size * 76 / 64)  # the same margin as the flowers'
+        folder / "images.txt", folder / "bounding_boxes.txt", photos, code=__name__, few=True)
+    text_state = photographs.signature_of(folder / "images.txt", texts, code=__name__, few=True)
     classes, train = torch.tensor(labels) - 1, torch.tensor(trained) == 1
-    published = {"train": train.nonzero().ravel(), "test": (~train).nonzero().ravel()}
-    disjoint = photographs.class_disjoint_splits("birds", classes, test_share=50 / 200)
+    splits = {"train": train.nonzero().ravel(), "test": (~train).nonzero().ravel()}
+    if split == "class_disjoint":
+        splits = photographs.class_disjoint_splits("birds", classes, test_share=50 / 200)
     return CaptionedImages(
         name="birds",
         class_names=read_class_names(folder, photo_paths, labels),
         captions=photographs.cached_captions(  # before the photos: it is the quicker to fail
-            "birds", text_state, lambda: photographs.read_captions("birds", texts, text_paths)),
+            "birds", text_state, lambda: photographs.read_captions("birds", texts, [
+                (texts / name).with_suffix(".txt") for name in names.values()])),
         images=photographs.cached_photos(
             "birds", photo_state, photos, photo_paths, side,
             lambda i: read_photo(photo_paths[i], boxes[i], side)),
         classes=classes,
-        splits=published if split == "published" else disjoint,
+        splits=splits,
         crop=size,
         flip=True,
         origin=f"split={split}, size={size}",
@@ -88,7 +95,7 @@ def read_table(
     Raises ValueError naming the line that `parse` does not take, or ids that are not `ids`.
     """
     rows: dict[str, Any] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_lines("birds", path), start=1):
         try:
             key, rest = line.split(maxsplit=1)
             if key in rows:
@@ -122,9 +129,14 @@ def read_class_names(folder: Path, paths: list[Path], labels: list[int]) -> list
 
 def read_photo(path: Path, box: Box, side: int) -> UInt8[np.ndarray, "3 {side} {side}"]:
     """The square about the bird in a photo, resized to `side` pixels."""
-    with photographs.opened_photo("birds", path) as image:
-        square = image.convert("RGB").resize(
-            (side, side), Image.Resampling.BICUBIC, bird_square(box, *image.size))
+    with pictures.opened_photo("birds", path) as image:
+        width, cut = image.width, bird_square(box, *image.size)
+        enough = 2 * side / (cut[2] - cut[0])  # of the photo's size: decode no more pixels
+        drawn = image.draft("RGB", tuple(math.ceil(enough * length) for length in image.size))
+        scale = drawn[1][2] / width if drawn else 1
+        # as stored, for so the boxes count, whatever EXIF says of it
+        square = pictures.rgb(image).resize(
+            (side, side), Image.Resampling.BICUBIC, tuple(scale * place for place in cut))
     return np.asarray(square).transpose(2, 0, 1)
 
 
@@ -147,6 +159,12 @@ def bird_square(box: Box, width: int, height: int) -> Box:
     top = min(max(center_y - side / 2, top), bottom - side)
     right, bottom = min(left + side, width), min(top + side, height)  # rounding may add a hair
     return float(left), float(top), float(right), float(bottom)
+
+
+def _class(text: str) -> int:
+    if not 0 <= int(text) <= photographs.MOST_CLASSES:  # 0 is told with its folder
+        raise ValueError
+    return int(text)
 
 
 def _box(text: str) -> Box:

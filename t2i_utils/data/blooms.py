@@ -226,15 +226,18 @@ def load_blooms(n: int = 8000, size: int = 64, seed: int = 0) -> CaptionedImages
     if n < 1 or size < 8:
         raise ValueError(f"Blooms: n={n}, size={size} found; expected n ≥ 1 and size ≥ 8 pixels")
     folder = cache_dir("blooms") / f"v{VERSION}-n{n}-size{size}-seed{seed}"
-    files.made_once(folder, lambda: draw_to_disk(folder, n, size, seed), cache_advice())
-    table = np.load(folder / "attributes.npy")
+    table, named, images, sentences = files.made_once(
+        folder, lambda: draw_to_disk(folder, n, size, seed), cache_advice(), lambda: (
+            np.load(folder / "attributes.npy"), np.load(folder / "named.npy"),
+            np.load(folder / "images.npy", mmap_mode="r"),
+            json.loads((folder / "sentences.json").read_text())))
     classes = torch.from_numpy(table[:, -1].astype(np.int64))
     unseen = torch.isin(classes, torch.tensor(unseen_classes()))
     held_out = torch.arange(n) % 20 == 0
     return CaptionedImages(
         name="blooms",
-        images=np.load(folder / "images.npy", mmap_mode="r"),
-        captions=json.loads((folder / "sentences.json").read_text()),
+        images=images,
+        captions=sentences,
         classes=classes,
         class_names=[" ".join(c) for c in all_classes()],
         splits={
@@ -246,7 +249,7 @@ def load_blooms(n: int = 8000, size: int = 64, seed: int = 0) -> CaptionedImages
         flip=True,
         origin=f"n={n}, size={size}, seed={seed}, version {VERSION}",
         attributes=torch.from_numpy(table[:, :-1].astype(np.int64)),
-        named=torch.from_numpy(np.load(folder / "named.npy").astype(np.int64)),
+        named=torch.from_numpy(named.astype(np.int64)),
     )
 
 

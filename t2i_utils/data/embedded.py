@@ -4,7 +4,6 @@ There are no sentences in such folders: a picture's ten embeddings are all that 
 Each gets a name in its place, "sentence 3 of image_00001", by which `Stored` finds it again.
 """
 
-import os
 from pathlib import Path, PurePosixPath
 
 import torch
@@ -45,7 +44,7 @@ class Stored:
 
 
 def load_embedded(
-    data_dir: str | os.PathLike | None, image_dir: str | os.PathLike | None, size: int = 64
+    data_dir: photographs.Place, image_dir: photographs.Place, size: int = 64
 ) -> tuple[CaptionedImages, Float[Tensor, "N 10 T"]]:
     """The photos of StackGAN's folders train and test, and their embeddings, float16.
 
@@ -55,10 +54,11 @@ def load_embedded(
     do not go together, and as `load_embeddings` does.
     """
     for name, given in {"data_dir": data_dir, "image_dir": image_dir}.items():
-        if not given:
+        if given is None or given == "":
             raise FileNotFoundError(f"embeddings: {name}: found none; {LAYOUT}")
-    folders = [Path(data_dir).expanduser() / part for part in PARTS]
-    photos = Path(image_dir).expanduser() / "jpg"
+    side = photographs.side_of("embeddings", size)
+    folders = [photographs.place(data_dir) / part for part in PARTS]
+    photos = photographs.place(image_dir) / "jpg"
     for folder in (*folders, photos):
         if not folder.is_dir():
             raise FileNotFoundError(f"embeddings: found no folder {folder}; {LAYOUT}")
@@ -76,8 +76,8 @@ def load_embedded(
     numbers = torch.cat([part.classes for part in parts])
     known, classes = numbers.unique(return_inverse=True)
     train = len(parts[0].file_names)
-    side = round(size * 76 / 64)  # the papers cut 64 out of 76
-    signature = photographs.signature_of(photos, *(f / "filenames.pickle" for f in folders))
+    signature = photographs.signature_of(
+        photos, *(f / "filenames.pickle" for f in folders), code=__name__, few=True)
     data = CaptionedImages(
         name="embeddings",
         images=photographs.cached_photos(
@@ -96,7 +96,8 @@ def load_embedded(
 
 def _matched(names: list[str], photos: Path) -> list[Path]:
     """The photo of each name; all photos have one, and no name is there twice."""
-    found = sorted(path for path in photos.iterdir() if path.suffix.lower() == ".jpg")
+    found = sorted(path for path in photos.iterdir() if path.suffix.lower() == ".jpg"
+                   and not photographs.LEFT_BY_TOOLS.match(path.name))
     there = {path.stem: path for path in found}
     for path in found:
         if there[path.stem] != path:

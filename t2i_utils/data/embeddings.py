@@ -9,6 +9,7 @@ import math
 import os
 import pickle
 import pickletools
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,16 +19,17 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from t2i_utils.data.photographs import SENTENCES
+from t2i_utils.data.photographs import SENTENCES, place
+from t2i_utils.data.texts import in_its_place
 
 FILES = ("char-CNN-RNN-embeddings.pickle", "filenames.pickle", "class_info.pickle")
 # Plain data, REDUCE and BUILD; INST too, so that what it asks for is named. Not: dicts and sets,
 # which hash what a file makes up; extension codes and persistent ids, which ask for a thing
-# without naming it; other ways to make objects; buffers of a declared size.
+# without naming it; other ways to make objects; buffers that are not in the file.
 OPCODES = """PROTO FRAME MARK STOP POP POP_MARK DUP GET BINGET LONG_BINGET PUT BINPUT LONG_BINPUT
 MEMOIZE NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT STRING
 BINSTRING SHORT_BINSTRING UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES
-BINBYTES8 LIST EMPTY_LIST APPEND APPENDS TUPLE EMPTY_TUPLE TUPLE1 TUPLE2 TUPLE3 GLOBAL
+BINBYTES8 BYTEARRAY8 LIST EMPTY_LIST APPEND APPENDS TUPLE EMPTY_TUPLE TUPLE1 TUPLE2 TUPLE3 GLOBAL
 STACK_GLOBAL INST REDUCE BUILD""".split()
 
 
@@ -43,6 +45,9 @@ class Embeddings:
     file_names: list[str]  # "002.Laysan_Albatross/Laysan_Albatross_0002_1027": no ".jpg"
     classes: Int64[Tensor, " N"]
 
+    def __repr__(self) -> str:  # the generated one writes out all the names
+        return f"Embeddings({list(self.embeddings.shape)}, {self.file_names[0]!r} and so on)"
+
 
 def load_embeddings(folder: str | os.PathLike) -> Embeddings:
     """The embeddings, float32, in StackGAN's folder `train` or `test`.
@@ -50,7 +55,7 @@ def load_embeddings(folder: str | os.PathLike) -> Embeddings:
     Raises FileNotFoundError naming missing files, UnsafePickle naming what a file wanted to load,
     ValueError naming the file that is broken, what was found and what is expected.
     """
-    arrays_path, names_path, classes_path = paths = [Path(folder).expanduser() / f for f in FILES]
+    arrays_path, names_path, classes_path = paths = [place(folder) / file for file in FILES]
     missing = [path.name for path in paths if not path.is_file()]
     if missing:
         raise FileNotFoundError(f"embeddings: {', '.join(missing)} missing in {paths[0].parent}, "
@@ -84,16 +89,27 @@ def read_pickle(path: Path) -> Any:
     """What a pickle of Python 2 or 3 holds, its byte strings as text by latin-1.
 
     Admits numpy arrays of numbers, lists, tuples, strings and numbers, and takes no more memory
-    for arrays than the file has bytes. Raises UnsafePickle or ValueError, naming the file.
+    for arrays than the file has bytes, and time in proportion to them. Line ends that a transfer
+    in text mode has changed are changed back where the pickle is text, which has no others.
+    Raises UnsafePickle or ValueError, naming the file.
     """
+    data, changed = b"", False
     try:
-        return _ArrayUnpickler(path.read_bytes()).load()
-    except UnsafePickle as error:
-        raise UnsafePickle(f"embeddings: {path}: found {str(error)[:200]}, expected only what "
-                           "arrays of numbers, lists, tuples, strings and numbers need") from None
+        data = path.read_bytes()
+        changed = b"\r" in data and data.count(b"\n") == data.count(b"\r\n")
+        if b"p0\r" in data[:200] and data[:1] in b"(c":  # text, of protocol 0: it escapes its own
+            data = re.sub(rb"\r+\n", b"\n", data) if b"\n" in data else data.replace(b"\r", b"\n")
+        return _ArrayUnpickler(data).load()
     except Exception as error:  # a broken file can provoke nearly any
-        raise ValueError(f"embeddings: {path}: found {type(error).__name__} ({str(error)[:200]}) "
-                         "while reading, expected a whole pickle") from error
+        unsafe = isinstance(error, UnsafePickle)
+        found = str(error)[:200] if unsafe else f"{type(error).__name__} ({str(error)[:200]})"
+        found += "; line ends were changed: fetch it again, in binary mode" * changed
+        found = in_its_place(path) or found
+        if unsafe:
+            raise UnsafePickle(f"embeddings: {path}: found {found}, expected only what arrays of "
+                               "numbers, lists, tuples, strings and numbers need") from None
+        raise ValueError(f"embeddings: {path}: found {found} while reading, expected a whole pickle"
+                         ) from error  # fmt: skip
 
 
 def embeddings_for(file_names: list[str], *parts: Embeddings) -> Float[Tensor, "n 10 T"]:
@@ -136,7 +152,13 @@ class _ArrayUnpickler(pickle._Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _NAMES:
             raise UnsafePickle(f"{module}.{name}")
-        return _NAMES[module, name]
+        return self.frombuffer if name == "_frombuffer" else _NAMES[module, name]
+
+    def frombuffer(self, data, dtype, shape, order, axes=None) -> np.ndarray:
+        """An array as numpy writes it at protocol 5."""
+        if not isinstance(dtype, np.dtype) or order not in ("C", "F") or axes is not None:
+            raise UnsafePickle("numpy's _frombuffer with other than a dtype and an order, C or F")
+        return self.filled(np.empty(0, np.uint8), shape, dtype, order == "F", data)
 
     def load_build(self):
         """Gives an array or a dtype its state: parts that numpy would trust are checked first."""
@@ -147,22 +169,28 @@ class _ArrayUnpickler(pickle._Unpickler):
                 raise UnsafePickle("numpy.dtype with another state than a number's")
             target.__setstate__((3, order, *rest))
         elif isinstance(target, np.ndarray):
-            _, shape, dtype, fortran, data = state
-            if not (isinstance(dtype, np.dtype) and len(shape) <= 32
-                    and all(type(n) is int and 0 <= n < 2**63 for n in shape)):
-                raise ValueError("an array without a shape and dtype")
-            data = _as_bytes(data)
-            self.room -= len(data)
-            if math.prod(shape) * dtype.itemsize != len(data) or self.room < 0:
-                raise ValueError(f"an array of shape {shape} and {dtype} in {len(data)} bytes, "
-                                 f"{max(self.room, 0)} left in the file")
-            target.__setstate__((1, shape, dtype, bool(fortran), data))
+            self.filled(target, *state[1:])
         else:
             raise UnsafePickle(f"a state for {type(target).__name__}")
+
+    def filled(self, target: np.ndarray, shape, dtype, fortran, data) -> np.ndarray:
+        """The array with its shape and numbers: as many as there are bytes, each counted once."""
+        if not (isinstance(dtype, np.dtype) and len(shape) <= 32
+                and all(type(n) is int and 0 <= n < 2**63 for n in shape)):
+            raise ValueError("an array without a shape and dtype")
+        data = _as_bytes(data, math.prod(shape) * dtype.itemsize)
+        self.room -= len(data)
+        if self.room < 0:
+            raise ValueError(f"an array of shape {shape} and {dtype} in {len(data)} bytes, "
+                             f"{max(self.room, 0)} left in the file")
+        target.__setstate__((1, tuple(shape), dtype, bool(fortran), data))
+        return target
 
     dispatch = _Opcodes({code: pickle._Unpickler.dispatch[code]
                          for code in (getattr(pickle, name)[0] for name in OPCODES)})
     dispatch[pickle.BUILD[0]] = load_build
+    # its own takes memory for as many bytes as a file says; this one reads those that are there
+    dispatch[pickle.BYTEARRAY8[0]] = pickle._Unpickler.load_binbytes8
 
 
 def _array(subtype, shape, code) -> np.ndarray:
@@ -180,7 +208,7 @@ def _dtype(code, align=False, copy=True) -> np.dtype:
 def _scalar(dtype, data) -> bool | int | float:
     if not isinstance(dtype, np.dtype):
         raise UnsafePickle(f"a scalar of {_shown(dtype)}")
-    return np.frombuffer(_as_bytes(data), dtype, count=1).item()
+    return np.frombuffer(_as_bytes(data, dtype.itemsize), dtype, count=1).item()
 
 
 def _encode(text, codec) -> str:
@@ -189,11 +217,13 @@ def _encode(text, codec) -> str:
     return text  # `_as_bytes` encodes, where the length is checked
 
 
-def _as_bytes(data) -> bytes:
-    data = data.encode("latin1") if isinstance(data, str) else data
-    if not isinstance(data, bytes):  # a number would be taken for a size, a list for objects
+def _as_bytes(data, size: int) -> bytes:
+    """`size` bytes, refused by their number before any is copied."""
+    if not isinstance(data, str | bytes):  # a number would be taken for a size, a list for objects
         raise UnsafePickle(f"{type(data).__name__} for the bytes of numbers")
-    return data
+    if len(data) != size:
+        raise ValueError(f"{len(data)} bytes for numbers that take {size}")
+    return data.encode("latin1") if isinstance(data, str) else data
 
 
 def _shown(x: Any) -> str:
@@ -222,4 +252,5 @@ _NAMES = {
     ("_codecs", "encode"): _encode,  # how Python 3 writes bytes at protocols 0 to 2
     **{(f"numpy.{core}.multiarray", name): function for core in ("core", "_core")
        for name, function in (("_reconstruct", _array), ("scalar", _scalar))},
+    **{(f"numpy.{core}.numeric", "_frombuffer"): None for core in ("core", "_core")},
 }

@@ -4,6 +4,7 @@ Photographs: Nilsback and Zisserman 2008; sentences: Reed et al. 2016 (CVPR).
 """
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,21 +15,24 @@ from torch import Tensor
 
 from t2i_utils.data import photographs
 from t2i_utils.data.captioned import CaptionedImages
+from t2i_utils.data.texts import in_its_place
 
 SPLITS = ("class_disjoint", "oxford")
-PARTS = ("jpg", "imagelabels.mat", "setid.mat", "text_c10")
+PARTS = ("jpg", "imagelabels.mat", "setid.mat")
 HOW_TO_GET_IT = """expected there (or in its folder flowers-102/, as torchvision stores it):
   jpg/image_00001.jpg ..., imagelabels.mat, setid.mat
     from https://www.robots.ox.ac.uk/~vgg/data/flowers/102/, or load_flowers(..., download=True)
   text_c10/class_00001/image_06734.txt ...
-    from the flowers archive that https://github.com/reedscot/cvpr2016 links to"""
+    from the flowers archive that https://github.com/reedscot/cvpr2016 links to
+    (text_c10/ may be in another folder: load_flowers(..., captions_dir=...))"""
 
 
 def load_flowers(
-    data_dir: str | os.PathLike | None,
+    data_dir: photographs.Place,
     size: int = 64,
     split: str = "class_disjoint",
     download: bool = False,
+    captions_dir: photographs.Place = None,
 ) -> CaptionedImages:
     """Oxford-102 from its published layout; batches are random crops of side `size`, in pixels.
 
@@ -36,8 +40,8 @@ def load_flowers(
     "class_disjoint" keeps 20 of the 102 classes for "test" and 5 % of the pictures of the other
     82 for "seen_test"; "train" is the rest. It is this project's own, not Reed et al.'s.
     With `download` torchvision fetches and verifies photos and labels (347 MB); the sentences it
-    does not have. Pictures and sentences are cached; a changed folder is noticed by its files'
-    names, sizes and dates.
+    does not have: they may be in a `captions_dir`. Pictures and sentences are cached; a changed
+    folder is noticed as `photographs.signature_of` says.
 
     Raises ValueError for an unknown split or a broken file, FileNotFoundError for missing ones.
     """
@@ -47,12 +51,13 @@ def load_flowers(
         from torchvision.datasets import Flowers102  # here, as it takes a second to import
 
         Flowers102(data_dir, download=True)
-    folder = find_folder(data_dir)
+    side = photographs.side_of("flowers", size)
+    folder, texts = photographs.find_folder(
+        "flowers", data_dir, "flowers-102", PARTS, HOW_TO_GET_IT, captions_dir)
     labels = read_labels(folder)
-    side = round(size * 76 / 64)  # the papers cut 64 out of 76, and 256 out of 304
     return CaptionedImages(
         name="flowers",
-        captions=cached_captions(folder, labels),  # before the photos: it is the quicker to fail
+        captions=cached_captions(folder, labels, texts),  # before photos: it is quicker to fail
         images=cached_photos(folder, len(labels), side),
         classes=labels - 1,
         class_names=[class_name(label) for label in range(1, int(labels.max()) + 1)],
@@ -63,14 +68,39 @@ def load_flowers(
     )
 
 
-def find_folder(data_dir: str | os.PathLike | None) -> Path:
+def find_folder(data_dir: photographs.Place) -> Path:
     """The folder that holds the published layout: `data_dir` itself or its flowers-102/."""
-    return photographs.find_folder("flowers", data_dir, "flowers-102", PARTS, HOW_TO_GET_IT)
+    return photographs.find_folder("flowers", data_dir, "flowers-102", PARTS, HOW_TO_GET_IT)[0]
 
 
 def read_labels(folder: Path) -> Int64[Tensor, " N"]:
-    """The class of each photo, 1 to 102, in the order of the photos' numbers."""
-    return torch.from_numpy(loadmat(folder / "imagelabels.mat")["labels"].ravel().astype(np.int64))
+    """The class of each photo, 1 to 102, in the order of the photos' numbers.
+
+    Raises ValueError naming a file that does not hold one for each photo in jpg/.
+    """
+    path = folder / "imagelabels.mat"
+    labels = _numbers(path, "labels", photographs.MOST_CLASSES)
+    photos = "\n".join(os.listdir(folder / "jpg"))
+    last = max(map(int, re.findall(r"^image_(\d{5})\.jpg$", photos, re.MULTILINE)), default=0)
+    if len(labels) < last:
+        raise ValueError(f"flowers: {path}: found {len(labels)} labels, expected {last} as in jpg/")
+    return labels
+
+
+def _numbers(path: Path, name: str, most: int) -> Int64[Tensor, " _"]:
+    """The whole numbers, 1 to `most`, by that name in one of the published .mat files."""
+    try:
+        held = loadmat(path)
+        found = ", ".join(f"{key} ({value.dtype}, {value.size})" for key, value in held.items()
+                          if isinstance(value, np.ndarray))  # fmt: skip
+        numbers = held.get(name, np.empty(0)).ravel()
+        if len(numbers) and numbers.dtype.kind in "iuf" and all(
+                1 <= number <= most and number == int(number) for number in numbers.tolist()):
+            return torch.from_numpy(numbers.astype(np.int64))
+    except Exception as error:  # a broken file can provoke nearly any
+        found = in_its_place(path) or f"{type(error).__name__} ({error}) while reading"
+    raise ValueError(f"flowers: {path}: found {found or 'nothing'}, expected a MATLAB file with "
+                     f"{name!r}, whole numbers from 1 to {most:,}")
 
 
 def class_name(label: int) -> str:
@@ -80,9 +110,8 @@ def class_name(label: int) -> str:
 
 def oxford_splits(folder: Path) -> dict[str, Int64[Tensor, " _"]]:
     """The published splits, as picture indices from 0."""
-    ids = loadmat(folder / "setid.mat")
-    names = {"train": "trnid", "valid": "valid", "test": "tstid"}
-    return {split: torch.from_numpy(ids[name].ravel().astype(np.int64)) - 1
+    names, count = {"train": "trnid", "valid": "valid", "test": "tstid"}, len(read_labels(folder))
+    return {split: _numbers(folder / "setid.mat", name, count) - 1
             for split, name in names.items()}
 
 
@@ -94,22 +123,22 @@ def class_disjoint_splits(classes: Int64[Tensor, " N"]) -> dict[str, Int64[Tenso
     return photographs.class_disjoint_splits("flowers", classes, test_share=20 / 102)
 
 
-def cached_captions(folder: Path, labels: Int64[Tensor, " N"]) -> list[list[str]]:
-    """`read_captions`, parsed once for each state of text_c10/ and imagelabels.mat."""
-    signature = photographs.signature_of(
-        folder / "imagelabels.mat", *sorted((folder / "text_c10").iterdir()))
-    return photographs.cached_captions("flowers", signature, lambda: read_captions(folder, labels))
+def cached_captions(folder: Path, labels: Int64[Tensor, " N"], texts: Path) -> list[list[str]]:
+    """`read_captions`, parsed once for each state of `texts` and imagelabels.mat."""
+    files = folder / "imagelabels.mat", texts
+    signature = photographs.signature_of(*files, code=__name__, few=True)
+    return photographs.cached_captions("flowers", signature, lambda: read_captions(texts, labels))
 
 
-def read_captions(folder: Path, labels: Int64[Tensor, " N"]) -> list[list[str]]:
+def read_captions(texts: Path, labels: Int64[Tensor, " N"]) -> list[list[str]]:
     """The ten sentences of each photo, lower-cased and stripped.
 
     Raises FileNotFoundError naming the photos without sentences, ValueError naming a file that
     does not hold ten lines, or the line that is empty.
     """
-    paths = [folder / "text_c10" / class_name(label) / f"image_{number:05d}.txt"
+    paths = [texts / class_name(label) / f"image_{number:05d}.txt"
              for number, label in enumerate(labels.tolist(), start=1)]
-    return photographs.read_captions("flowers", folder / "text_c10", paths)
+    return photographs.read_captions("flowers", texts, paths)
 
 
 def cached_photos(folder: Path, count: int, side: int) -> UInt8[np.ndarray, "N 3 {side} {side}"]:
@@ -118,6 +147,6 @@ def cached_photos(folder: Path, count: int, side: int) -> UInt8[np.ndarray, "N 3
     Raises FileNotFoundError naming missing photos, ValueError naming one that cannot be read.
     """
     paths = [folder / "jpg" / f"image_{number:05d}.jpg" for number in range(1, count + 1)]
-    signature = photographs.signature_of(folder / "jpg")
+    signature = photographs.signature_of(folder / "jpg", code=__name__, few=True)
     return photographs.cached_photos("flowers", signature, folder / "jpg", paths, side,
                                      lambda i: photographs.read_square("flowers", paths[i], side))

@@ -1,8 +1,6 @@
 """Your own pictures: a folder for each class, and beside each picture a text file of sentences."""
 
-import os
 import re
-from pathlib import Path
 
 import torch
 
@@ -16,29 +14,31 @@ HOW_TO_LAY_IT_OUT = """expected there a folder for each class, each picture besi
 
 
 def load_folder(
-    data_dir: str | os.PathLike | None = None, size: int = 64, test_share: float = 0.2
+    data_dir: photographs.Place = None, size: int = 64, test_share: float = 0.2
 ) -> CaptionedImages:
     """A folder of pictures and sentences of your own; batches are random crops of side `size`.
 
-    The class of a picture is the name of its folder. `test_share` of the classes are kept for
-    "test" and 5 % of the other classes' pictures for "seen_test"; "train" is the rest. Pictures
-    are mirrored unless a sentence says "left", "right" or "clockwise". Pictures are cached; a
-    changed folder is noticed by its files' names, sizes and dates.
+    The class of a picture is the name of its folder. `test_share` of the classes, at least two,
+    are kept for "test" and 5 % of the other classes' pictures for "seen_test"; "train" is the
+    rest. Pictures are mirrored unless a sentence says "left", "right" or "clockwise". All is
+    cached; a changed folder is noticed by its files' names, sizes and dates.
 
-    Raises FileNotFoundError for fewer than two classes or missing sentences, ValueError for a
-    picture that cannot be read or another number of sentences than the first has.
+    Raises FileNotFoundError for fewer than four classes or missing sentences, ValueError for a
+    file that cannot be read or another number of sentences than most have.
     """
-    folder = Path(data_dir or os.devnull).expanduser()  # "" would be the current folder
-    paths = sorted(p for p in folder.glob("*/*") if p.suffix.lower() in SUFFIXES)
+    folder = photographs.place(data_dir)
+    paths = photographs.listed("folder", folder, SUFFIXES)
     names = sorted({path.parent.name for path in paths})
-    if len(names) < 2:
-        raise FileNotFoundError(f"folder: data_dir {str(data_dir)!r}: found pictures of "
-                                f"{len(names)} classes, expected two or more; {HOW_TO_LAY_IT_OUT}")
+    if len(names) < 4:  # two to train on, two to test on: a wrong sentence is of another class
+        raise FileNotFoundError(f"folder: data_dir {str(folder)!r}: found pictures of {len(names)} "
+                                f"classes, expected four or more; {HOW_TO_LAY_IT_OUT}")
     sentences = [path.with_suffix(".txt") for path in paths]
-    captions = photographs.read_captions("folder", folder, sentences, count=None)
-    classes = torch.tensor([names.index(path.parent.name) for path in paths])
-    side = round(size * 76 / 64)  # room for the random crops
     state = photographs.signature_of(*(folder / name for name in names))
+    captions = photographs.cached_captions("folder", state, lambda: photographs.read_captions(
+        "folder", folder, sentences, count=None))
+    classes = torch.tensor([names.index(path.parent.name) for path in paths])
+    splits = photographs.class_disjoint_splits("folder", classes, test_share, least=2)
+    side = photographs.side_of("folder", size)  # room for the random crops
     return CaptionedImages(
         name="folder",
         images=photographs.cached_photos(
@@ -47,7 +47,7 @@ def load_folder(
         captions=captions,
         classes=classes,
         class_names=names,
-        splits=photographs.class_disjoint_splits("folder", classes, test_share),
+        splits=splits,
         crop=size,
         flip=not any(SIDES.search(sentence) for own in captions for sentence in own),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from t2i_utils import data, files
-from t2i_utils.data import archives, birds, embedded, flowers
+from t2i_utils.data import archives, birds, embedded, flowers, photographs
 
 VGG = "https://www.robots.ox.ac.uk/~vgg/data/flowers/102"
 CALTECH = "https://data.caltech.edu/records/65de6-vp158/files"
@@ -93,6 +93,9 @@ def _parts(dataset: str, place: Path) -> Iterator[tuple[str, bool]]:
     names = {"flowers": flowers.PARTS, "birds": birds.PARTS, "embeddings": embedded.PARTS}
     for name in names.get(dataset, ()):
         yield name, (place / name).exists() or bool(inner) and (place / inner / name).exists()
+    if inner:
+        texts = [at / text for at in (place, place / inner) for text in photographs.TEXTS]
+        yield photographs.TEXTS[0], any(text.is_dir() for text in texts)
 
 
 def fetch(dataset: str, data_dir: str | os.PathLike) -> Iterator[Path]:

@@ -3,64 +3,144 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+import re
+import sys
+import unicodedata
+from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Int64, UInt8
-from PIL import Image, ImageOps
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from t2i_utils import files
+from t2i_utils.data import pictures, texts
+from t2i_utils.data.pictures import read_square  # noqa: F401
 from t2i_utils.lesson import cache_advice, cache_dir, seed_for
 
 SENTENCES = 10
+TEXTS = ("text_c10", "text")  # the folder of the sentences, in whose place some have the second
+LOOKED_AT = 300  # files of a published folder: of more, so many are looked at
+MOST_CLASSES = 10_000
+Place = str | int | os.PathLike | None  # a folder: `-p data_dir 2024` is a number
+LEFT_BY_TOOLS = re.compile(r"[.~$]|@eaDir$|__MACOSX$|lost\+found$|System Volume Information$")
+
+
+def place(data_dir: Place) -> Path:
+    """The absolute path of a reader's folder; of none, a place where nothing is."""
+    nothing = data_dir is None or data_dir == ""  # which would be the current folder
+    number = isinstance(data_dir, int) and not isinstance(data_dir, bool)
+    data_dir = f"{os.devnull}/none given" if nothing else str(data_dir) if number else data_dir
+    return files.expanded(data_dir).absolute()
 
 
 def find_folder(
     name: str,
-    data_dir: str | os.PathLike | None,
+    data_dir: Place,
     inside: str,
     parts: tuple[str, ...],
     how_to_get_it: str,
-) -> Path:
-    """The folder that has all `parts` of a layout: `data_dir` itself or its folder `inside`.
+    captions_dir: Place = None,
+) -> tuple[Path, Path]:
+    """The folder that has all `parts` of a layout, `data_dir` itself or its folder `inside`.
 
-    Raises FileNotFoundError naming what is missing and saying how to get it.
+    And the folder of the sentences: text_c10/ or text/ there, in `data_dir`, or in `captions_dir`,
+    which may also be that folder itself. Raises FileNotFoundError naming what is missing and saying
+    how to get it.
     """
     if data_dir is None:
         raise FileNotFoundError(f"{name}: data_dir is None, expected a folder; {how_to_get_it}")
-    folders = [Path(data_dir).expanduser(), Path(data_dir).expanduser() / inside]
+    given = place(data_dir)
+    folders = [given, given / inside]
     missing = [[part for part in parts if not (folder / part).exists()] for folder in folders]
     best = min((0, 1), key=lambda i: len(missing[i]))
-    if missing[best]:
-        found = "no such folder" if not folders[0].is_dir() else (
-            f"{', '.join(missing[best])} missing in {folders[best]}")
-        raise FileNotFoundError(f"{name}: data_dir {str(data_dir)!r}: {found}; {how_to_get_it}")
-    return folders[best]
+    near = [folders[best], given] if captions_dir is None else [place(captions_dir)]
+    choice = [folder / text for folder in near for text in TEXTS]
+    choice += [] if captions_dir is None else near
+    captions = next((folder for folder in choice if folder.is_dir()), None)
+    lacks = missing[best] + [TEXTS[0]] * (captions is None and captions_dir is None)
+    if lacks or captions is None:
+        found = f"{', '.join(lacks)} missing in {folders[best]}"
+        found = found if lacks else f"captions_dir {str(near[0])!r}: no such folder"
+        found = found if given.is_dir() else "a file" if given.exists() else "no such folder"
+        raise FileNotFoundError(f"{name}: data_dir {str(given)!r}: {found}; {how_to_get_it}")
+    return folders[best], captions
+
+
+def listed(name: str, folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """The pictures in a folder's folders, in order, without what systems and tools leave there.
+
+    Raises ValueError naming a link that leads nowhere, a name that cannot be printed, and what has
+    sentences beside it, but none of these `suffixes`.
+    """
+    paths = []
+    for own in (own for own in _scanned(folder) if os.path.isdir(own.path)):
+        kinds: dict[str, set[str]] = {}
+        for file in _scanned(own.path):
+            if (shown := file.path.encode(errors="backslashreplace").decode()) != file.path:
+                raise ValueError(f"{name}: {shown}: found a name that is not in UTF-8, expected "
+                                 "one that is: rename it")
+            if file.is_symlink() and not os.path.exists(file.path):
+                found = texts.in_its_place(Path(file.path))
+                raise ValueError(f"{name}: {file.path}: found {found}, expected a file")
+            if not file.is_dir():
+                stem, suffix = os.path.splitext(file.name)
+                kinds.setdefault(stem, set()).add(suffix.lower())
+                paths += [Path(file.path)] if suffix.lower() in suffixes else []
+        for stem, found in kinds.items():
+            if ".txt" in found and len(found) > 1 and not found & set(suffixes):
+                raise ValueError(f"{name}: {own.path}/{stem}: found {' and '.join(sorted(found))}, "
+                                 f"expected a picture, one of {', '.join(suffixes)}")
+    return sorted(paths)
+
+
+def _scanned(folder: str | Path) -> list[os.DirEntry]:
+    try:
+        return [entry for entry in os.scandir(folder) if not LEFT_BY_TOOLS.match(entry.name)]
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last: of a NUL in its name
+        return []
+
+
+def side_of(name: str, size: int) -> int:
+    """The side of stored pictures: crops of `size` and room for chance (76 for 64 in the papers).
+
+    Raises ValueError for a size that is none.
+    """
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise ValueError(f"{name}: size {size!r}, expected a whole number of pixels, 1 or more")
+    return round(size * 76 / 64)
 
 
 def class_disjoint_splits(
-    name: str, classes: Int64[Tensor, " N"], test_share: float
+    name: str, classes: Int64[Tensor, " N"], test_share: float, least: int = 1
 ) -> dict[str, Int64[Tensor, " _"]]:
     """A share of the classes as "test", 5 % of the other classes' pictures as "seen_test".
 
-    Drawn by hashes of a fixed seed, so the same on every machine and with every version.
+    Drawn by hashes of a fixed seed, so the same on every machine and with every version. At `least`
+    so many classes are for "test". Raises ValueError where fewer than two are left to train on.
     """
-    def drawn(items: list[int], part: str, share: float) -> list[int]:
-        order = sorted(items, key=lambda item: seed_for(0, name, part, item))
-        return order[: max(1, round(len(items) * share))]
+    if not isinstance(test_share, float) or not 0 < test_share < 1:
+        raise ValueError(f"{name}: test_share {test_share!r}, expected more than 0, less than 1")
 
-    test_classes = torch.tensor(drawn(classes.unique().tolist(), "test", test_share))
+    def drawn(items: list[int], part: str, share: float, least: int = 1) -> list[int]:
+        order = sorted(items, key=lambda item: seed_for(0, name, part, item))
+        return order[: max(least, round(len(items) * share))]
+
+    test_classes = torch.tensor(drawn(classes.unique().tolist(), "test", test_share, least))
     in_test = torch.isin(classes, test_classes)
     seen = (~in_test).nonzero().ravel()
     held_out = torch.isin(seen, torch.tensor(drawn(seen.tolist(), "seen_test", 0.05)))
-    return {"train": seen[~held_out], "test": in_test.nonzero().ravel(),
-            "seen_test": seen[held_out]}
+    train = seen[~held_out]
+    if len(classes[train].unique()) < 2:
+        raise ValueError(f"{name}: found {len(classes.unique())} classes, {len(test_classes)} of "
+                         f"them for \"test\" (test_share {test_share}), expected two or more to "
+                         "train on: a wrong sentence is one of another class")
+    return {"train": train, "test": in_test.nonzero().ravel(), "seen_test": seen[held_out]}
 
 
 def read_captions(
@@ -69,19 +149,20 @@ def read_captions(
     """The sentences of each photo from its file under `root`, a line each, lower-cased, stripped.
 
     Raises FileNotFoundError naming the photos without sentences, ValueError naming the line that
-    is empty, or a file that does not hold `count` lines (None: as many as the first file).
+    is empty or no text, or a file that does not hold `count` lines (None: as many as most files).
     """
-    _all_there(name, "captions", root, paths)
     captions = []
-    for path in paths:
-        lines = path.read_text(encoding="utf-8", errors="replace").lower().splitlines()
-        sentences = [line.strip() for line in lines]
-        count = len(sentences) if count is None else count
-        if len(sentences) != count or count == 0:
-            raise ValueError(f"{name}: {path} has {len(sentences)} lines, expected {count or 1}")
-        if "" in sentences:
-            raise ValueError(f"{name}: {path}, line {sentences.index('') + 1}: empty sentence")
-        captions.append(sentences)
+    for path in _all_there(name, "captions", root, paths):
+        lines = [texts.AROUND.sub("", x) for x in texts.read_lines(name, path)]
+        if "" in lines:
+            raise ValueError(f"{name}: {path}, line {lines.index('') + 1}: empty sentence")
+        captions.append([line.lower() for line in lines])
+    counts = Counter(map(len, captions))
+    most = count or counts.most_common(1)[0][0] or 1
+    others = f", as {counts[most]} others have" if count is None and counts[most] else ""
+    for path, own in zip(paths, captions, strict=True):
+        if len(own) != most:
+            raise ValueError(f"{name}: {path} has {len(own)} lines, expected {most}{others}")
     return captions
 
 
@@ -94,31 +175,18 @@ def cached_captions(
     """
     cached = cache_dir(name) / f"captions-{signature}.json"
 
+    def load() -> list[list[str]]:
+        digest, text = cached.read_bytes().split(b"\n", 1)
+        if digest != hashlib.sha256(text).hexdigest().encode():
+            raise ValueError("damaged")
+        return json.loads(text)
+
     def write():
         text = json.dumps(read()).encode()
         with files.whole(cached, len(text), cache_advice()) as part:
-            part.write_bytes(text)
+            part.write_bytes(hashlib.sha256(text).hexdigest().encode() + b"\n" + text)
 
-    files.made_once(cached, write, cache_advice())
-    return json.loads(cached.read_bytes())
-
-
-def read_square(name: str, path: Path, side: int) -> UInt8[np.ndarray, "3 {side} {side}"]:
-    """A photo, its shorter side resized to `side` pixels, and cut to the square in its centre."""
-    with opened_photo(name, path) as image:
-        image.draft("RGB", (2 * side, 2 * side))  # decode no more pixels than resizing needs
-        square = ImageOps.fit(image.convert("RGB"), (side, side), Image.Resampling.BICUBIC)
-    return np.asarray(square).transpose(2, 0, 1)
-
-
-@contextmanager
-def opened_photo(name: str, path: Path) -> Iterator[Image.Image]:
-    """A photo to decode inside the `with`: ValueError naming it where that fails."""
-    try:
-        with Image.open(path) as image:
-            yield image
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{name}: cannot read photo {path}: {error}") from error
+    return files.made_once(cached, write, cache_advice(), load)
 
 
 def cached_photos(
@@ -136,10 +204,16 @@ def cached_photos(
     that says what would help where the cache cannot be written.
     """
     cached = cache_dir(name) / f"photos-{side}-{signature}.npy"
+    count = len(paths)
+
+    def load() -> np.ndarray:
+        photos = np.load(cached, mmap_mode="r")
+        if photos.shape != (count, 3, side, side) or photos.dtype != np.uint8:
+            raise ValueError("damaged")
+        return photos
 
     def write():
         _all_there(name, "photos", root, paths)
-        count = len(paths)
         header = {"descr": "|u1", "fortran_order": False, "shape": (count, 3, side, side)}
         with (files.whole(cached, count * 3 * side * side, cache_advice()) as part,
               open(part, "wb") as file, ThreadPoolExecutor(os.cpu_count()) as pool):
@@ -150,26 +224,49 @@ def cached_photos(
                 for photo in pool.map(read, range(start, min(start + 256, count))):
                     file.write(photo.tobytes())
 
-    files.made_once(cached, write, cache_advice())
-    return np.load(cached, mmap_mode="r")
+    return files.made_once(cached, write, cache_advice(), load)
 
 
-def signature_of(*places: Path) -> str:
-    """A hash of names, sizes and dates of the files: another one when a folder has changed."""
-    digest = hashlib.sha256()
-    for place in places:
-        files = sorted(os.scandir(place), key=lambda f: f.name) if place.is_dir() else [place]
-        for file in files:
-            size, date = file.stat().st_size, file.stat().st_mtime_ns
-            digest.update(f"{place.name}/{file.name} {size} {date}\n".encode())
+def signature_of(*places: Path, code: str = "", few: bool = False) -> str:
+    """A hash of folders' names, sizes and dates, and of the code that reads: another where one is.
+
+    `code` names the module of a reader of its own. With `few`, for sets that are published and not
+    edited: of their folders and the folders in these all names and the dates, but of many files
+    only LOOKED_AT are looked at, as on a network each look takes its time.
+    """
+    readers = (__name__, pictures.__name__, texts.__name__, code or __name__)
+    digest = hashlib.sha256(b"".join(Path(sys.modules[own].__file__).read_bytes()
+                                     for own in readers))  # fmt: skip
+    folders = [at for at in places if at.is_dir()]
+    folders += [Path(x.path) for at in folders if few for x in _scanned(at) if x.is_dir()]
+    inside = sorted((at.name, x.name, x.path) for at in folders for x in _scanned(at))
+    digest.update(repr([names for *names, _ in inside]).encode("utf-8", "surrogateescape"))
+    step = max(1, len(inside) // LOOKED_AT) if few else 1
+    alone = [at for at in (*places, *folders) if few or at not in folders]
+    for path in [*(path for *_, path in inside[::step]), *alone]:
+        with suppress(OSError):  # a link that leads nowhere: its reader will say so
+            state = os.stat(path)
+            digest.update(f"{state.st_size} {state.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:16]
 
 
-def _all_there(name: str, what: str, root: Path, paths: list[Path]):
-    names = {folder: set(os.listdir(folder)) if folder.is_dir() else set()
-             for folder in {path.parent for path in paths}}
-    missing = [path.name for path in paths if path.name not in names[path.parent]]
+def _all_there(name: str, what: str, root: Path, paths: list[Path]) -> list[Path]:
+    """The paths as the disk has them: an ending in capitals, or accents in two parts, will do."""
+    def alike(name: str) -> str:
+        stem, dot, ending = unicodedata.normalize("NFC", name).rpartition(".")
+        return stem + dot + ending.lower()
+
+    found, there = [], {}
+    for folder in {path.parent for path in paths}:
+        names = os.listdir(folder) if folder.is_dir() else []
+        there[folder] = {alike(name): name for name in sorted(names, reverse=True)}
+        there[folder] |= {name: name for name in names}
+    for path in paths:
+        own = there[path.parent].get(path.name) or there[path.parent].get(alike(path.name))
+        found.append(path.with_name(own) if own else None)
+    missing = [path.name for path, own in zip(paths, found, strict=True) if own is None]
     if missing:
         more = ", ..." if len(missing) > 5 else ""
         raise FileNotFoundError(f"{name}: {what} missing for {len(missing)} of {len(paths)} "
                                 f"pictures in {root}: {', '.join(missing[:5])}{more}")
+    return found

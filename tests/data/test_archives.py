@@ -1,5 +1,7 @@
 """Archives: fetched whole or resumed, verified, unpacked whole or not at all."""
 
+import errno
+import gzip
 import hashlib
 import io
 import random
@@ -370,3 +372,124 @@ def test_an_archive_that_is_missing_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="birds.tgz"):
         extract(tmp_path / "birds.tgz", tmp_path / "birds")
     assert listing(tmp_path) == {}
+
+
+# Hostile and odd members, by whatever name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", [
+    "", ".", "/".join("a" * 3000), "a" * 300, "é" * 200, "a/" + "b" * 256])
+def test_a_member_that_no_disk_takes_is_named(tmp_path, kind, name):
+    if kind == "zip" and not name:
+        pytest.skip("zipfile writes none")
+    refused(pack(tmp_path / f"birds.{kind}", FILES | {name: b"x"}), "truncated, damaged or no")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("names", [("a", "a/b"), ("a/b", "a"), ("a/b/c", "a/b"), ("a", "a/b/c/d")])
+def test_a_file_and_a_folder_of_one_name_are_named(tmp_path, kind, names):
+    archive = pack(tmp_path / f"birds.{kind}", dict.fromkeys(names, b"x"))
+    refused(archive, "truncated, damaged or no archive: ")
+
+
+@pytest.mark.parametrize("kind", ["tar", "tar.gz"])
+def test_the_folder_itself_may_be_a_member(tmp_path, kind):
+    """As `tar -czf birds.tar.gz .` packs it."""
+    (tmp_path / "packed").mkdir()
+    (tmp_path / "packed" / "README").write_bytes(b"two birds")
+    with tarfile.open(tmp_path / f"birds.{kind}", "w" if kind == "tar" else "w:gz") as tar:
+        tar.add(tmp_path / "packed", ".")
+    folder = extract(tmp_path / f"birds.{kind}", tmp_path / "all")
+    assert listing(folder) == {"README": b"two birds"}
+
+
+def test_an_encrypted_zip_and_an_unknown_method_are_named(tmp_path):
+    archive = pack(tmp_path / "birds.ZIP", {})
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("README", b"two birds")
+    content = bytearray(archive.read_bytes())
+    directory = content.index(b"PK\x01\x02")
+    for place in (6, directory + 8):
+        content[place] |= 1
+    archive.write_bytes(content)
+    refused(archive, "no archive: .*encrypted")
+    for place in (6, directory + 8):
+        content[place] &= ~1
+    for place in (8, directory + 10):
+        content[place] = 99
+    archive.write_bytes(content)
+    refused(archive, "no archive: .*compression method")
+
+
+@pytest.mark.parametrize("kind", ["xz", "bz2", "gz"])
+def test_whatever_byte_is_changed_nothing_but_a_value_error_comes(tmp_path, kind):
+    archive = tmp_path / f"birds.tar.{kind}"
+    with tarfile.open(archive, f"w:{kind}") as tar:
+        for name, content in FILES.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    whole = archive.read_bytes()
+    assert {k: v for k, v in listing(extract(archive, tmp_path / "all")).items() if v} == {
+        k: v for k, v in FILES.items() if v}
+    generator, found = random.Random(0), 0
+    for i in range(60):
+        changed = bytearray(whole)
+        changed[generator.randrange(len(whole))] ^= 1 << generator.randrange(8)
+        archive.write_bytes(changed)
+        try:
+            extract(archive, tmp_path / f"all{i}")
+        except ValueError as error:
+            found += str(archive) in str(error)
+    assert found > 50  # a bit of a date or of a name in the header changes nothing
+
+
+@pytest.mark.parametrize("kind", ["tar.gz", "zip", "tar.xz"])
+def test_an_archive_that_unpacks_to_far_more_than_it_is_is_refused(tmp_path, kind):
+    archive, size = tmp_path / f"birds.{kind}", 90_000_000
+    if kind == "zip":
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+            file.writestr("a", bytes(size))
+    else:
+        with tarfile.open(archive, f"w:{kind[4:]}") as tar:
+            info = tarfile.TarInfo("a")
+            info.size = size
+            tar.addfile(info, io.BytesIO(bytes(size)))
+    refused(archive, r"found more than [\d,]+ bytes when unpacked, expected at most 67,108,864 and")
+
+
+def test_an_archive_that_ends_in_far_too_many_zeros_is_refused(tmp_path):
+    archive = pack(tmp_path / "birds.tgz", FILES)
+    archive.write_bytes(archive.read_bytes() + gzip.compress(bytes(90_000_000)))
+    refused(archive, "bytes when unpacked, expected at most")
+
+
+# Full disks
+
+
+def test_a_disk_that_is_too_small_for_a_download_is_told_at_once(server, disk):
+    small = disk("1m")
+    server.body = BODY * 10
+    with pytest.raises(OSError, match="disk full: 3,000,000 bytes needed, .*resumes") as error:
+        fetch(server.url, small / "birds.tgz", sha256(server.body))
+    assert not isinstance(error.value, ConnectionError)
+    assert listing(small) == {}
+
+
+def test_a_disk_that_is_full_amid_a_download_keeps_what_came(server, disk):
+    small = disk("1m")
+    server.body, server.length = BODY * 10, False  # no length that would tell before
+    with pytest.raises(OSError, match="disk full: .*what came is kept, calling again resumes") as e:
+        fetch(server.url, small / "birds.tgz", sha256(server.body))
+    assert not isinstance(e.value, ConnectionError) and e.value.errno == errno.ENOSPC
+    [(name, content)] = listing(small).items()
+    assert name == "birds.tgz.part" and content and server.body.startswith(content)
+
+
+def test_a_disk_that_is_full_amid_unpacking_is_told_and_left_empty(disk, tmp_path):
+    small = disk("1m")
+    archive = pack(tmp_path / "birds.tgz", {"a": bytes(3_000_000)})
+    with pytest.raises(OSError, match="disk full: ") as error:
+        extract(archive, small / "all")
+    assert error.value.errno == errno.ENOSPC and listing(small) == {}

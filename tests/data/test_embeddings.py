@@ -4,6 +4,7 @@ import copyreg
 import os
 import pickle
 import struct
+import time
 
 import numpy as np
 import pytest
@@ -129,7 +130,7 @@ def test_other_floats_become_float32(tmp_path, dtype):
     assert torch.equal(load_embeddings(tmp_path / "test").embeddings, expected)
 
 
-@pytest.mark.parametrize("protocol", range(5))
+@pytest.mark.parametrize("protocol", range(6))
 def test_python_3s_pickles_are_read_too(folder, protocol):
     written = [np.asfortranarray(x) for x in arrays(t=4)]
     numbers = [np.int64(2), np.uint8(7), np.array([9])[0]]  # pickled as numpy's scalars
@@ -138,6 +139,88 @@ def test_python_3s_pickles_are_read_too(folder, protocol):
     data = load_embeddings(folder)
     assert torch.equal(data.embeddings, torch.from_numpy(np.stack(written)))
     assert data.file_names == NAMES and data.classes.tolist() == [2, 7, 9]
+
+
+@pytest.mark.parametrize("core", [b"numpy._core", b"numpy.core"])
+@pytest.mark.parametrize("made", [np.asfortranarray, np.ascontiguousarray])
+def test_arrays_of_protocol_5_are_read(folder, made, core):
+    written = [made(x) for x in arrays(t=4)]
+    for array in written[1:]:
+        array.flags.writeable = False  # bytes then, and not a bytearray
+    code = pickle.dumps(written, 5)
+    own, named = np.arange(3).__reduce_ex__(5)[0].__module__.encode(), core + b".numeric"
+    assert code.count(own) == 1 and code[2:3] == pickle.FRAME  # left out: its length changes
+    code = code[:2] + code[11:].replace(bytes([len(own)]) + own, bytes([len(named)]) + named)
+    (folder / FILES[0]).write_bytes(code)
+    found = load_embeddings(folder)
+    assert np.array_equal(found.embeddings, np.stack(written))
+    assert len(repr(found)) < 100
+
+
+@pytest.mark.parametrize(("changed", "payload"), [
+    ("other than a dtype", b"(S'x'\nS'f4'\n(I1\ntS'C'\ntR."),
+    ("other than a dtype", b"(S'1234'\ncnumpy\ndtype\n(S'f4'\nI0\nI1\ntR(I1\ntS'K'\n(I0\nttR."),
+    ("int for the bytes", b"(I9\ncnumpy\ndtype\n(S'f4'\nI0\nI1\ntR(I1\ntS'C'\ntR."),
+])
+def test_buffers_that_are_none_are_refused(tmp_path, changed, payload):
+    (tmp_path / "odd.pickle").write_bytes(b"cnumpy._core.numeric\n_frombuffer\n" + payload)
+    with pytest.raises(UnsafePickle, match=f"odd.pickle: found .*{changed}"):
+        read(tmp_path / "odd.pickle")
+
+
+def test_buffers_named_again_and_again_do_not_multiply(tmp_path):
+    memo = b"(lC\xc8" + bytes(200) + b"q\x010cnumpy\ndtype\n(S'u1'\nI0\nI1\ntRq\x020"
+    again = b"cnumpy._core.numeric\n_frombuffer\n(h\x01h\x02(I200\ntS'C'\ntRa"
+    (tmp_path / "bomb.pickle").write_bytes(b"\x80\x05" + memo + again * 50 + b".")
+    with pytest.raises(ValueError, match="in 200 bytes, 0 left in the file"):
+        read(tmp_path / "bomb.pickle")
+
+
+def numbers_and_names(how, module):
+    """A list of numpy's numbers, or of names, as text: Python 2's and Python 3's protocol 0."""
+    if how == "names":
+        names = ["a/b", "c d/e", "f"]
+        return pickle.dumps(names, 0), names
+    if how == "strings":
+        return Python2(0).dumps(["a/b", "c\\rd", "f"]), ["a/b", "c\\rd", "f"]
+    numbers = [np.int64(2), np.int64(10), np.int64(13)]
+    if how == "Python 3's numbers":
+        return pickle.dumps(numbers, 0), [2, 10, 13]
+    scalar = module + b"\nscalar\n(cnumpy\ndtype\n(S'i8'\nI0\nI1\ntR(I3\nS'<'\nNNNI-1\nI-1\n"
+    scalar += b"I0\ntbS%s\ntR"
+    return b"(lp0\n" + b"".join(b"c" + scalar % repr(n.tobytes())[1:].encode() + b"a"
+                                for n in numbers) + b".", [2, 10, 13]
+
+
+@pytest.mark.parametrize("ends", [b"\r\n", b"\r\r\n", b"\r", b"\n"])
+@pytest.mark.parametrize("how", ["names", "strings", "Python 3's numbers", "Python 2's numbers"])
+def test_line_ends_of_a_text_are_changed_back(tmp_path, how, ends):
+    code, expected = numbers_and_names(how, b"numpy.core.multiarray")
+    (tmp_path / "text.pickle").write_bytes(code.replace(b"\n", ends))
+    assert read(tmp_path / "text.pickle") == expected
+    if ends != b"\r":
+        (tmp_path / "half.pickle").write_bytes(code.replace(b"\n", ends, 4))
+        assert read(tmp_path / "half.pickle") == expected
+
+
+@pytest.mark.parametrize("protocol", [1, 2, 3, 4, 5])
+def test_line_ends_that_were_changed_in_bytes_are_named(folder, protocol):
+    whole = pickle.dumps(arrays(t=4), protocol)
+    assert whole.count(b"\n")
+    (folder / FILES[0]).write_bytes(whole.replace(b"\n", b"\r\n"))
+    said = f"{FILES[0]}: found .*line ends were changed: fetch it again, in binary mode"
+    with pytest.raises((ValueError, UnsafePickle), match=said):
+        load_embeddings(folder)
+
+
+def test_numbers_of_one_long_string_are_refused_at_once(tmp_path):
+    start = b"(lcnumpy\ndtype\n(S'f8'\nI0\nI1\ntRp1\n0S'" + b"x" * 1_000_000 + b"'\np2\n0"
+    one = b"cnumpy.core.multiarray\nscalar\n(g1\ng2\ntRa"
+    (tmp_path / "long.pickle").write_bytes(start + one * 20_000 + b".")
+    began = time.monotonic()
+    with pytest.raises(ValueError, match="1000000 bytes for numbers that take 8"):
+        read(tmp_path / "long.pickle")
+    assert time.monotonic() - began < 5
 
 
 def test_classes_may_be_an_array(folder):
@@ -309,6 +392,8 @@ def shape(*sizes, data=b"12345678"):
     b"cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(S'f8'\nI0\nI1\ntRS'123'\ntR.",
     b"\x80\x04\x8e" + struct.pack("<Q", 2**40) + b"x.",  # BINBYTES8
     b"\x80\x02T" + struct.pack("<i", 2**31 - 1) + b"x.",  # BINSTRING
+    b"\x80\x05\x96" + struct.pack("<Q", 2**40) + b"x.",  # BYTEARRAY8
+    b"\x80\x05\x96" + struct.pack("<Q", 2**63) + b"x.",
 ])
 def test_sizes_beyond_the_file_are_refused(tmp_path, payload):
     (tmp_path / "huge.pickle").write_bytes(payload)
@@ -317,7 +402,7 @@ def test_sizes_beyond_the_file_are_refused(tmp_path, payload):
 
 
 @pytest.mark.parametrize(("payload", "named"), [
-    (b"\x80\x05\x96" + struct.pack("<Q", 2**40) + b"x.", "opcode BYTEARRAY8"),
+    (b"\x80\x05\x97.", "opcode NEXT_BUFFER"),
     (b"cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(S'f8'\nI0\nI1\ntRI1000000000000\ntR.",
      "int for the bytes"),
 ])
@@ -397,7 +482,7 @@ def test_a_file_cut_anywhere_is_named(folder, file, protocol):
 
 def test_a_page_in_place_of_a_pickle_is_named(folder):
     (folder / FILES[0]).write_text("<html>Quota exceeded</html>")
-    with pytest.raises(UnsafePickle, match=f"{FILES[0]}: found opcode 60, expected only"):
+    with pytest.raises(UnsafePickle, match=f"{FILES[0]}: found a web page, expected only"):
         load_embeddings(folder)
 
 

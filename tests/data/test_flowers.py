@@ -245,7 +245,7 @@ def real_sentences(real):
     return CaptionedImages(
         name="flowers",
         images=np.broadcast_to(np.uint8(0), (len(labels), 3, 4, 4)),
-        captions=flowers.read_captions(real, labels),
+        captions=flowers.read_captions(real / "text_c10", labels),
         classes=labels - 1,
         class_names=[flowers.class_name(label) for label in range(1, 103)],
         splits=flowers.class_disjoint_splits(labels - 1),

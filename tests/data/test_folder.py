@@ -76,7 +76,7 @@ def test_a_changed_picture_is_noticed(folder):
 @pytest.mark.parametrize("data_dir", [None, "", "nowhere"])
 def test_a_folder_without_classes_is_named(tmp_path, data_dir):
     data_dir = tmp_path / "nowhere" if data_dir == "nowhere" else data_dir
-    with pytest.raises(FileNotFoundError, match="data_dir .* 0 classes, expected two or more"):
+    with pytest.raises(FileNotFoundError, match="data_dir .* 0 classes, expected four or more"):
         load_folder(data_dir)
 
 

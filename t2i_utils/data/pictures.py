@@ -1,0 +1,69 @@
+"""Photographs decoded as people see them: upright, on white, eight bits a channel; or refused."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import ExifTags, Image, ImageOps
+
+from t2i_utils.data.texts import in_its_place
+
+# EXIF's orientation: what brings a stored picture upright
+TURNS = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE",
+         6: "ROTATE_270", 7: "TRANSVERSE", 8: "ROTATE_90"}  # fmt: skip
+
+
+def read_square(name: str, path: Path, side: int) -> UInt8[np.ndarray, "3 {side} {side}"]:
+    """A photo, its shorter side resized to `side` pixels, and cut to the square in its centre."""
+    with opened_photo(name, path) as image:
+        image.draft("RGB", (2 * side, 2 * side))  # decode no more pixels than resizing needs
+        square = ImageOps.fit(upright(image), (side, side), Image.Resampling.BICUBIC)
+    return np.asarray(square).transpose(2, 0, 1)
+
+
+@contextmanager
+def opened_photo(name: str, path: Path) -> Iterator[Image.Image]:
+    """A photo to decode inside the `with`: ValueError naming it where that fails."""
+    try:
+        with Image.open(path) as image:
+            yield image
+    except Exception as error:  # a broken file can provoke nearly any
+        found = in_its_place(path)
+        found = f"found {found}, expected a picture" if found else str(error)
+        raise ValueError(f"{name}: cannot read photo {path}: {found}") from error
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """A picture in `rgb`, turned as its EXIF data tell viewers to show it."""
+    turn = None
+    with suppress(Exception):  # what cannot be read there turns nothing
+        turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    image = rgb(image)
+    return image if turn is None else image.transpose(Image.Transpose[turn])
+
+
+def rgb(image: Image.Image) -> Image.Image:
+    """A picture with three channels of eight bits: what is transparent lies on white.
+
+    Raises ValueError for numbers whose range is not known, and for more than Pillow warns of.
+    """
+    most = Image.MAX_IMAGE_PIXELS
+    if most and image.width * image.height > most:
+        raise ValueError(f"found {image.width} by {image.height} pixels, expected at most {most:,} "
+                         "where they cannot be decoded smaller")
+    clear = image.info.get("transparency")
+    if isinstance(clear, tuple) and max(clear) > 255:  # of 16 bits, of which Pillow keeps the upper
+        image.info["transparency"] = tuple(level >> 8 for level in clear)
+    if image.mode[0] in "IF":
+        if not (image.mode.startswith("I;16") or image.mode == "I" and image.format == "PNG"):
+            raise ValueError(f"found pixels of kind {image.mode}, expected 8 or 16 bits a channel")
+        numbers = np.asarray(image).astype(np.int64)
+        grey = np.where(numbers == image.info.get("transparency"), 255, (numbers + 128) // 257)
+        image = Image.fromarray(grey.astype(np.uint8))
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        white.alpha_composite(image.convert("RGBA"))
+        image = white
+    return image.convert("RGB")
