@@ -50,8 +50,8 @@ PATIENCE_02 = [
     {"seed": 0, "steps": 6000, "ablation_steps": 2000, "further": True},
     {"seed": 0, "steps": 24000},
 ]
-# In 06 two ways of telling D, louder; in 07 both losses as
-# published, and other shares of wrong pairs (three seeds). PATIENCE: 4 and 16 times the steps.
+# In 06 two ways of telling D, louder; in 07 both losses as published, and other shares of wrong
+# pairs (three seeds). PATIENCE: 4 and 16 times the steps.
 LOUDER = [run | {"louder": True} for run in SIX_SEEDS]
 FURTHER_ARMS = [
     run | {"published": True, "wrong_shares": "0.25 0.75 0.9" if run["seed"] < 3 else ""}
