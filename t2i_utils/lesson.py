@@ -1,9 +1,10 @@
-"""Around a lesson: profile, seeds, device, claims, records and studies, checks, hosted notebooks.
+"""Around a lesson: profile, seeds, device, claims, records and studies, hints, hosted notebooks.
 
 This room imports torch (and filelock, which comes with it), numpy and the standard library only: a
 hosted notebook imports it before anything else of the project is installed.
 """
 
+import contextlib
 import hashlib
 import html
 import importlib
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import tomllib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -267,10 +268,20 @@ def start(profile: str = "auto", seed: int = 0) -> Lesson:
     return Lesson(asked, device, seed)
 
 
-def check(condition: object, hint: str) -> None:
-    """Check an exercise: AssertionError with the hint unless `condition` holds."""
-    if not condition:
-        raise AssertionError(hint)
+class Hint(AssertionError):
+    """What is wrong with an answer. IPython shows it alone: a traceback's lines tell too much."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"Not yet: {self}"]
+
+
+@contextlib.contextmanager
+def hints() -> Iterator[None]:
+    """Around the check of an exercise: its asserts raise `Hint`."""
+    try:
+        yield
+    except AssertionError as error:
+        raise Hint(*error.args) from None
 
 
 # --- studies -------------------------------------------------------------------------------------

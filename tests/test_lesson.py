@@ -236,12 +236,6 @@ def test_a_claim_without_ipython_is_printed(monkeypatch, capsys):
     assert capsys.readouterr().out == "✗ claim did not hold: it learned (no)\n"
 
 
-def test_check_raises_the_hint():
-    lesson.check(True, "unused")
-    with pytest.raises(AssertionError, match="^try softplus$"):
-        lesson.check(False, "try softplus")
-
-
 # --- records and studies -------------------------------------------------------------------------
 
 

@@ -14,7 +14,6 @@ import io
 import json
 import re
 import sys
-import textwrap
 import tokenize
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,7 +54,7 @@ SPEAKS_OF_THEM = re.compile(
 
 
 def student_version(notebook: nbformat.NotebookNode, name: str) -> nbformat.NotebookNode:
-    """A notebook without solutions and outputs, its checks folded; the one given stays as it is.
+    """A notebook without solutions and outputs; the one given stays as it is.
 
     What needs an answer is tagged `raises-exception`: Jupyter runs all of the rest.
     """
@@ -66,10 +65,6 @@ def student_version(notebook: nbformat.NotebookNode, name: str) -> nbformat.Note
     made.metadata = nbformat.from_dict({k: v for k, v in made.metadata.items() if k in KEPT})
     for cell in tagged(made, "badges"):
         cell.source = lesson.badges(name, STUDENT.name)
-    for number, cell in enumerate(tagged(made, "check"), start=1):
-        cell.source = apart(cell, made.cells, number)
-        cell.metadata["cellView"] = "form"  # folded in Colab
-        cell.metadata["jupyter"] = {"source_hidden": True}  # and in JupyterLab
     for cell in made.cells:
         if cell.id in needy:
             cell.metadata.setdefault("tags", []).append(OPEN)
@@ -78,24 +73,6 @@ def student_version(notebook: nbformat.NotebookNode, name: str) -> nbformat.Note
                 cell.source = pattern.sub(words, cell.source)
     made.metadata[MARK] = written(made)
     return made
-
-
-def apart(check: nbformat.NotebookNode, cells: list[nbformat.NotebookNode], number: int) -> str:
-    """A check as a function that is called, so that it overwrites nothing: not the page's names,
-    and none of the learner's. What a later cell takes from it, and no other cell binds, is shared.
-    """
-    code = [cell for cell in cells if cell.cell_type == "code"]
-    names = [names_in(cell.source) for cell in code]
-    bound, taken = names[code.index(check)]
-    later = set().union(*(taken for _, taken in names[code.index(check) + 1 :]))
-    others = set().union(
-        *(own for cell, (own, _) in zip(code, names, strict=True) if "check" not in tags_of(cell))
-    )
-    body = textwrap.indent(check.source, "    ")
-    if shared := sorted(bound & (later - others | taken)):
-        body = f"    global {', '.join(shared)}\n{body}"
-    name = f"check_of_exercise_{number}"
-    return f"#@title Check of exercise {number}\ndef {name}():\n{body}\n\n\n{name}()"
 
 
 def needs_an_answer(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:

@@ -84,10 +84,28 @@ def exercises_are_three_neighbours(notebook):
         assert solution.metadata.get("jupyter", {}).get("source_hidden") is True, (
             f"cell {i + 1}: the solution is not folded in JupyterLab (jupyter.source_hidden)"
         )
-        for line in ast.walk(ast.parse(check.source)):
-            assert not (isinstance(line, ast.Assert) and line.msg is None), (
-                f"cell {i + 2}: a check without a hint: {ast.unparse(line)}"
-            )
+        _hides_what_it_looks_for(check, i + 2, starts.index(i) + 1)
+
+
+def _hides_what_it_looks_for(check, i, number):
+    """A check is a folded function that is called: it binds no other name of the page, and its
+    asserts, each with a hint, depend on nothing that a page could bind anew by accident."""
+    name = f"check_of_exercise_{number}"
+    title = f"#@title Check of exercise {number}\ndef {name}():\n    __tracebackhide__ = True"
+    assert check.source.startswith(title), f"cell {i}: the check does not begin with {title!r}"
+    body = ast.parse(check.source).body
+    assert len(body) == 2 and ast.unparse(body[1]) == f"with lesson.hints():\n    {name}()", (
+        f"cell {i}: {name} is not defined and called with lesson.hints(), and nothing else"
+    )
+    for line in ast.walk(body[0]):
+        assert not isinstance(line, ast.Global), f"cell {i}: a check binds {line.names}"
+        assert not (isinstance(line, ast.Assert) and line.msg is None), (
+            f"cell {i}: a check without a hint: {ast.unparse(line)}"
+        )
+    assert check.metadata.get("cellView") == "form", f"cell {i}: the check is not folded in Colab"
+    assert check.metadata.get("jupyter", {}).get("source_hidden") is True, (
+        f"cell {i}: the check is not folded in JupyterLab"
+    )
 
 
 def _definition(cell) -> ast.AST:

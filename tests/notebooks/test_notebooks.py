@@ -100,7 +100,7 @@ def code(source, *tags, **metadata):
     return cell
 
 
-def exercise(name):
+def exercise(number, name):
     return [
         code(f'def {name}():\n    """Do it."""\n    raise NotImplementedError', "exercise"),
         code(
@@ -109,7 +109,14 @@ def exercise(name):
             cellView="form",
             jupyter={"source_hidden": True},
         ),
-        code(f'assert {name}() == 1, "one"', "check"),
+        code(
+            f"#@title Check of exercise {number}\ndef check_of_exercise_{number}():\n"
+            f'    __tracebackhide__ = True\n    assert {name}() == 1, "one"\n\n\n'
+            f"with lesson.hints():\n    check_of_exercise_{number}()",
+            "check",
+            cellView="form",
+            jupyter={"source_hidden": True},
+        ),
     ]
 
 
@@ -144,9 +151,9 @@ def good():
             code("def double(x: int) -> int:\n    return 2 * x", "taught"),
             shown,
             measures,
-            *exercise("one"),
-            *exercise("two"),
-            *exercise("three"),
+            *exercise(1, "one"),
+            *exercise(2, "two"),
+            *exercise(3, "three"),
         ]
     )
     notebook.metadata["t2i"] = {
@@ -299,6 +306,18 @@ def badge_rule(notebook):
         (rules.exercises_are_three_neighbours, unset("solution", "cellView"), "in Colab"),
         (rules.exercises_are_three_neighbours, unset("solution", "jupyter"), "in JupyterLab"),
         (rules.exercises_are_three_neighbours, replace("check", ', "one"', ""), "without a hint"),
+        (rules.exercises_are_three_neighbours, unset("check", "cellView"), "check is not folded"),
+        (rules.exercises_are_three_neighbours, unset("check", "jupyter"), "check is not folded"),
+        (
+            rules.exercises_are_three_neighbours,
+            replace("check", "    assert", "    global found\n    assert"),
+            "binds",
+        ),
+        (
+            rules.exercises_are_three_neighbours,
+            replace("check", "\n\n\n", "\nfound = 1\n"),
+            "nothing else",
+        ),
         (
             rules.what_records_is_part_of_the_study,
             set_source("taught", "course.record('n', value=3)"),

@@ -1,6 +1,7 @@
 """The student's version: it tells nothing, runs with open exercises, and overwrites no answer."""
 
 import copy
+import re
 
 import nbformat
 import pytest
@@ -149,16 +150,18 @@ def small():
                 "run it, **skip the solution**, run the check: it answers with a hint."
             ),
             new_markdown_cell(badges("07_gan_cls"), metadata={"tags": ["badges"]}),
-            code("import math\nresults, found, rows = {}, 1, [1]"),
+            code("import math\nfrom t2i_utils import lesson\nresults, found, rows = {}, 1, [1]"),
             code('def area(r):\n    """Of a disc."""\n    raise NotImplementedError("exercise 1")',
                  "exercise"),
             code("#@title Solution\ndef area(r):\n    return math.pi * r**2", "solution"),
-            code('expected = 12.566\nfound = area(2)\nassert abs(found - expected) < 0.01, "π r²"\n'
-                 'print("exercise 1 holds")', "check"),
+            code("def check_of_exercise_1():\n    __tracebackhide__ = True\n    found = area(2)\n"
+                 '    assert abs(found - 12.566) < 0.01, f"π r²: not {found}"\n'
+                 '    print("exercise 1 holds")\n\n\n'
+                 "with lesson.hints():\n    check_of_exercise_1()", "check"),
             code("results['two'] = area(2)"),
             code("print(results)"),
             code("def of_disc():\n    return area(1)"),
-            code("print(of_disc(), expected)"),
+            code("print(of_disc())"),
             code("results = {}"),
             code("print(results, found, [area for area in rows])"),
             code("def other(area):\n    return area + 1\nprint(other(1))"),
@@ -169,8 +172,8 @@ def small():
 def test_what_needs_an_answer_is_found(small):
     needy = student.needs_an_answer(small)
     # the check, a use that sets an item of `results`, their reader, a function that uses the
-    # answer, what calls it; and a cell that takes `found`, which the check binds, too
-    assert [small.cells.index(cell) for cell in needy] == [5, 6, 7, 8, 9, 11]
+    # answer, what calls it
+    assert [small.cells.index(cell) for cell in needy] == [5, 6, 7, 8, 9]
 
 
 @pytest.fixture
@@ -208,9 +211,19 @@ def test_a_check_passes_on_an_answer_and_overwrites_nothing(small, run):
     made.cells[3].source = small.cells[4].source
     assert not any(run(made).values())
     assert made.cells[4].outputs[0].text == "exercise 1 holds\n"
-    # `expected`, which a cell takes from the check, is shared; the page's `found` is still 1
-    assert made.cells[8].outputs[0].text == "3.141592653589793 12.566\n"
+    assert made.cells[8].outputs[0].text == "3.141592653589793\n"
     assert made.cells[10].outputs[0].text == "{} 1 [1]\n"
+
+
+def test_a_check_shows_a_wrong_answer_the_hint_and_no_line_of_its_own(small, run):
+    made = student.student_version(small, "07_gan_cls")
+    made.cells[3].source = "def area(r):\n    return 2 * r"
+    assert run(made)[4] == "Hint: π r²: not 4"
+    assert made.cells[4].outputs[0].traceback == ["Not yet: π r²: not 4"]
+    made.cells[3].source = "def area(r):\n    return 2 * p"
+    assert run(made)[4] == "NameError: name 'p' is not defined"
+    shown = "\n".join(made.cells[4].outputs[0].traceback)
+    assert "2 * p" in re.sub(r"\x1b\[[\d;]*m", "", shown) and "12.566" not in shown
 
 
 def test_a_page_runs_with_open_exercises(run, versions):
