@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Int64, UInt8
+from jaxtyping import Int64
 from scipy.io import loadmat
 from torch import Tensor
 
@@ -18,6 +18,7 @@ from t2i_utils.data.captioned import CaptionedImages
 from t2i_utils.data.texts import in_its_place
 
 SPLITS = ("class_disjoint", "oxford")
+TEST_SHARE = 20 / 102  # of the classes
 PARTS = ("jpg", "imagelabels.mat", "setid.mat")
 HOW_TO_GET_IT = """expected there (or in its folder flowers-102/, as torchvision stores it):
   jpg/image_00001.jpg ..., imagelabels.mat, setid.mat
@@ -54,23 +55,26 @@ def load_flowers(
     side = photographs.side_of("flowers", size)
     folder, texts = photographs.find_folder(
         "flowers", data_dir, "flowers-102", PARTS, HOW_TO_GET_IT, captions_dir)
-    labels = read_labels(folder)
+    labels, photos = read_labels(folder), folder / "jpg"
+    paths = [photos / f"image_{number:05d}.jpg" for number in range(1, len(labels) + 1)]
+    photo_state = photographs.signature_of(photos, code=__name__, few=True)
+    text_state = photographs.signature_of(
+        folder / "imagelabels.mat", texts, code=__name__, few=True)
     return CaptionedImages(
         name="flowers",
-        captions=cached_captions(folder, labels, texts),  # before photos: it is quicker to fail
-        images=cached_photos(folder, len(labels), side),
+        captions=photographs.cached_captions(  # before the photos: it is the quicker to fail
+            "flowers", text_state, lambda: read_captions(texts, labels)),
+        images=photographs.cached_photos(
+            "flowers", photo_state, photos, paths, side,
+            lambda i: photographs.read_square("flowers", paths[i], side)),
         classes=labels - 1,
         class_names=[class_name(label) for label in range(1, int(labels.max()) + 1)],
-        splits=oxford_splits(folder) if split == "oxford" else class_disjoint_splits(labels - 1),
+        splits=oxford_splits(folder) if split == "oxford" else photographs.class_disjoint_splits(
+            "flowers", labels - 1, TEST_SHARE),
         crop=size,
         flip=True,
         origin=f"split={split}, size={size}",
     )
-
-
-def find_folder(data_dir: photographs.Place) -> Path:
-    """The folder that holds the published layout: `data_dir` itself or its flowers-102/."""
-    return photographs.find_folder("flowers", data_dir, "flowers-102", PARTS, HOW_TO_GET_IT)[0]
 
 
 def read_labels(folder: Path) -> Int64[Tensor, " N"]:
@@ -115,38 +119,8 @@ def oxford_splits(folder: Path) -> dict[str, Int64[Tensor, " _"]]:
             for split, name in names.items()}
 
 
-def class_disjoint_splits(classes: Int64[Tensor, " N"]) -> dict[str, Int64[Tensor, " _"]]:
-    """20 of each 102 classes as "test", 5 % of the other classes' pictures as "seen_test".
-
-    Drawn by hashes of a fixed seed, so the same on every machine and with every version.
-    """
-    return photographs.class_disjoint_splits("flowers", classes, test_share=20 / 102)
-
-
-def cached_captions(folder: Path, labels: Int64[Tensor, " N"], texts: Path) -> list[list[str]]:
-    """`read_captions`, parsed once for each state of `texts` and imagelabels.mat."""
-    files = folder / "imagelabels.mat", texts
-    signature = photographs.signature_of(*files, code=__name__, few=True)
-    return photographs.cached_captions("flowers", signature, lambda: read_captions(texts, labels))
-
-
 def read_captions(texts: Path, labels: Int64[Tensor, " N"]) -> list[list[str]]:
-    """The ten sentences of each photo, lower-cased and stripped.
-
-    Raises FileNotFoundError naming the photos without sentences, ValueError naming a file that
-    does not hold ten lines, or the line that is empty.
-    """
+    """The ten sentences of each photo; raises as `photographs.read_captions` does."""
     paths = [texts / class_name(label) / f"image_{number:05d}.txt"
              for number, label in enumerate(labels.tolist(), start=1)]
     return photographs.read_captions("flowers", texts, paths)
-
-
-def cached_photos(folder: Path, count: int, side: int) -> UInt8[np.ndarray, "N 3 {side} {side}"]:
-    """All photos as squares of `side` pixels, memory-mapped from a file that is written once.
-
-    Raises FileNotFoundError naming missing photos, ValueError naming one that cannot be read.
-    """
-    paths = [folder / "jpg" / f"image_{number:05d}.jpg" for number in range(1, count + 1)]
-    signature = photographs.signature_of(folder / "jpg", code=__name__, few=True)
-    return photographs.cached_photos("flowers", signature, folder / "jpg", paths, side,
-                                     lambda i: photographs.read_square("flowers", paths[i], side))

@@ -6,20 +6,16 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import ExifTags, Image, ImageOps
+from PIL import Image, ImageOps
 
 from t2i_utils.data.texts import in_its_place
-
-# EXIF's orientation: what brings a stored picture upright
-TURNS = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE",
-         6: "ROTATE_270", 7: "TRANSVERSE", 8: "ROTATE_90"}  # fmt: skip
 
 
 def read_square(name: str, path: Path, side: int) -> UInt8[np.ndarray, "3 {side} {side}"]:
     """A photo, its shorter side resized to `side` pixels, and cut to the square in its centre."""
     with opened_photo(name, path) as image:
         image.draft("RGB", (2 * side, 2 * side))  # decode no more pixels than resizing needs
-        square = ImageOps.fit(upright(image), (side, side), Image.Resampling.BICUBIC)
+        square = ImageOps.fit(rgb(image, upright=True), (side, side), Image.Resampling.BICUBIC)
     return np.asarray(square).transpose(2, 0, 1)
 
 
@@ -35,17 +31,10 @@ def opened_photo(name: str, path: Path) -> Iterator[Image.Image]:
         raise ValueError(f"{name}: cannot read photo {path}: {found}") from error
 
 
-def upright(image: Image.Image) -> Image.Image:
-    """A picture in `rgb`, turned as its EXIF data tell viewers to show it."""
-    turn = None
-    with suppress(Exception):  # what cannot be read there turns nothing
-        turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
-    image = rgb(image)
-    return image if turn is None else image.transpose(Image.Transpose[turn])
-
-
-def rgb(image: Image.Image) -> Image.Image:
+def rgb(image: Image.Image, upright: bool = False) -> Image.Image:
     """A picture with three channels of eight bits: what is transparent lies on white.
+
+    With `upright` it is turned as its EXIF data tell viewers to show it.
 
     Raises ValueError for numbers whose range is not known, and for more than Pillow warns of.
     """
@@ -53,6 +42,9 @@ def rgb(image: Image.Image) -> Image.Image:
     if most and image.width * image.height > most:
         raise ValueError(f"found {image.width} by {image.height} pixels, expected at most {most:,} "
                          "where they cannot be decoded smaller")
+    with suppress(Exception):  # EXIF data that cannot be read turn nothing
+        if upright:
+            ImageOps.exif_transpose(image, in_place=True)
     clear = image.info.get("transparency")
     if isinstance(clear, tuple) and max(clear) > 255:  # of 16 bits, of which Pillow keeps the upper
         image.info["transparency"] = tuple(level >> 8 for level in clear)

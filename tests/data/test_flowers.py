@@ -14,6 +14,7 @@ from t2i_utils import data as data_sets
 from t2i_utils.data import flowers, photographs
 from t2i_utils.data.captioned import CaptionedImages, wrong_sentences
 from t2i_utils.data.flowers import load_flowers
+from t2i_utils.data.photographs import class_disjoint_splits
 
 LABELS = [2, 1, 3, 1, 2, 3, 3, 1, 2, 1, 3, 2]
 PINNED = [12, 29, 32, 37, 47, 53, 60, 62, 63, 69, 72, 76, 79, 86, 87, 89, 92, 94, 98, 100]
@@ -120,7 +121,7 @@ def test_a_changed_folder_is_noticed(folder):
 
 def test_classes_of_the_test_split_are_never_trained_on():
     classes = torch.arange(102).repeat_interleave(80)
-    splits = flowers.class_disjoint_splits(classes)
+    splits = class_disjoint_splits("flowers", classes, flowers.TEST_SHARE)
     test_classes = set(classes[splits["test"]].tolist())
     assert sorted(test_classes) == PINNED, "the split must be the same in every version"
     assert set(classes[splits["train"]].tolist()) == set(range(102)) - test_classes
@@ -248,7 +249,7 @@ def real_sentences(real):
         captions=flowers.read_captions(real / "text_c10", labels),
         classes=labels - 1,
         class_names=[flowers.class_name(label) for label in range(1, 103)],
-        splits=flowers.class_disjoint_splits(labels - 1),
+        splits=class_disjoint_splits("flowers", labels - 1, flowers.TEST_SHARE),
         crop=4,
         flip=True,
     )
