@@ -10,9 +10,3 @@ from t2i_utils.figures.page import DASHES, DPI, INK, LIT, NEUTRAL, ROLES, img, p
 from t2i_utils.figures.pictures import compare, grid
 from t2i_utils.figures.questions import Question, blind_test
 from t2i_utils.figures.whole import ARROWS, WHOLE, the_whole
-
-__all__ = [
-    "ARROWS", "DASHES", "DPI", "INK", "LIT", "NEUTRAL", "ROLES", "WHOLE", "Question",
-    "bars", "blind_test", "clouds", "compare", "curves", "game", "grid", "img", "lines", "paths",
-    "plane", "png", "report_card", "show", "spread", "tables", "the_whole",
-]  # fmt: skip
