@@ -4,24 +4,34 @@ The names count the cases; each variation is something that a tool, a system or 
 """
 
 import io
+import os
+import shutil
 import struct
+import subprocess
 import sys
 import time
+import unicodedata
 import zlib
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, PngImagePlugin
+from scipy.io import loadmat, savemat
+from scipy.sparse import csr_array
 
 sys.path.insert(0, str(Path(__file__).parent))
+from stackgan_layout import write_all  # noqa: E402
+from test_birds import captions as bird_captions  # noqa: E402
 from test_birds import folder as birds  # noqa: E402, F401
 from test_birds import photo as bird_photo  # noqa: E402
+from test_flowers import LABELS  # noqa: E402
 from test_flowers import folder as flowers  # noqa: E402, F401
 from test_flowers import photo as flower_photo  # noqa: E402
-from test_other_peoples_files import HALVES, clear, first  # noqa: E402
+from test_other_peoples_files import HALVES, TWO, clear, first, linux  # noqa: E402
 from test_other_peoples_files import own as own  # noqa: E402
 
 from t2i_utils.data.birds import load_birds  # noqa: E402
+from t2i_utils.data.embedded import load_embedded  # noqa: E402
 from t2i_utils.data.flowers import load_flowers  # noqa: E402
 from t2i_utils.data.folder import load_folder  # noqa: E402
 
@@ -251,3 +261,370 @@ def test_f04_a_strip(own):  # noqa: F811
     content = bytes_of(Image.new("RGB", (1, 60000), (10, 20, 30)), "PNG")
     image = with_first(own, content)
     assert (image == np.array([10, 20, 30])[:, None, None]).all()
+
+
+# ---- F5: UTF-16 ---------------------------------------------------------------------------------
+
+
+def test_f05_the_published_layout_by_powershell(flowers):  # noqa: F811
+    """PowerShell's > rewrote all of Oxford's sentences: UTF-16 with a mark, CR LF."""
+    before = load_flowers(flowers, size=16).captions
+    for path in flowers.glob("text_c10/*/*.txt"):
+        path.write_bytes(path.read_text().replace("\n", "\r\n").encode("utf-16"))
+    assert load_flowers(flowers, size=16).captions == before
+
+
+def test_f05_every_file_without_a_mark_high_byte_first(own):  # noqa: F811
+    """iconv -t UTF-16BE sets no mark."""
+    for path in own.glob("*/*.txt"):
+        path.write_bytes(path.read_text().encode("utf-16-be"))
+    refused(lambda: load_folder(own, size=16), "p0.txt, line 1: found U+0000", "expected UTF-8")
+
+
+def test_f05_appended_by_powershell(own):  # noqa: F811
+    """PowerShell's >> adds a line in UTF-16 to a file in UTF-8."""
+    for path in own.glob("*/*.txt"):
+        path.write_bytes(b"a red flower\n" + "its petals are round\r\n".encode("utf-16-le"))
+    refused(lambda: load_folder(own, size=16), "p0.txt, line 2: found U+0000", "expected UTF-8")
+
+
+def test_f05_letters_of_two_units(own):  # noqa: F811
+    """Notepad's "Unicode", with emoji and old letters of two units each."""
+    lines = ["🌸 is pink", "𝔣lower of 𠮷野"]
+    for path in own.glob("*/*.txt"):
+        path.write_bytes("\r\n".join(lines).encode("utf-16"))
+    assert load_folder(own, size=16).captions == [lines] * 16
+
+
+def test_f05_a_tail_of_zeros(own):  # noqa: F811
+    """The computer lost its power while it saved: the file ends in zeros."""
+    first(own, "txt").write_bytes("a red flower\nround\n".encode("utf-16") + bytes(512))
+    refused(lambda: load_folder(own, size=16), "p0.txt, line 3: found U+0000", "expected UTF-8")
+
+
+# ---- F6: marks and other alphabets --------------------------------------------------------------
+
+
+def test_f06_a_mark_in_each_file_of_birds(birds):  # noqa: F811
+    """Notepad saved CUB's sentences and tables: a mark in each, CR LF."""
+    before = load_birds(birds, size=16).captions
+    for path in birds.rglob("*.txt"):
+        path.write_text(path.read_text(), encoding="utf-8-sig", newline="\r\n")
+    assert load_birds(birds, size=16).captions == before
+
+
+def test_f06_an_old_macs_file(own):  # noqa: F811
+    """An old Mac's file: MacRoman, a carriage return after each line."""
+    first(own, "txt").write_bytes("a red flower\rune fleur d'été\r".encode("mac-roman"))
+    refused(lambda: load_folder(own, size=16), "p0.txt, line 2: found byte 0x8E", "UTF-8")
+
+
+def test_f06_emoji_by_java_or_mysql(own):  # noqa: F811
+    """Java's and MySQL's UTF-8 (CESU-8): an emoji as two halves of three bytes each."""
+    flower = "🌸".encode("utf-16-be")
+    halves = b"".join(chr(int.from_bytes(flower[i : i + 2], "big")).encode(errors="surrogatepass")
+                      for i in (0, 2))  # fmt: skip
+    first(own, "txt").write_bytes(b"red\n" + halves + b" is pink\n")
+    refused(lambda: load_folder(own, size=16), "p0.txt, line 2: found byte 0xED", "UTF-8")
+
+
+def test_f06_a_japanese_mail(own):  # noqa: F811
+    """ISO-2022-JP, which is ASCII and escapes: every file of it."""
+    for path in own.glob("*/*.txt"):
+        path.write_bytes("red\n赤い花\n".encode("iso-2022-jp"))
+    refused(lambda: load_folder(own, size=16), "p0.txt, line 2: found U+001B", "expected UTF-8")
+
+
+def test_f06_two_editors(birds):  # noqa: F811
+    """Of ten lines the sixth was typed in an editor of Windows-1252, the fifth in one of UTF-8."""
+    path = bird_captions(birds, 3)
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[4:6] = "Un pétrel.\n".encode(), "Un pétrel.\n".encode("cp1252")
+    path.write_bytes(b"".join(lines))
+    refused(lambda: load_birds(birds, size=16), path.name, "line 6: found byte 0xE9", "UTF-8")
+
+
+# ---- F7: another number of lines ----------------------------------------------------------------
+
+
+def test_f07_five_sentences_in_place_of_ten(flowers):  # noqa: F811
+    """Somebody's sentences for Oxford's photos, five for each, as in COCO."""
+    for path in flowers.glob("text_c10/*/*.txt"):
+        path.write_text("".join(path.read_text().splitlines(True)[:5]))
+    refused(lambda: load_flowers(flowers, size=16), "image_00001.txt has 5 lines, expected 10")
+
+
+def test_f07_half_of_the_files_have_a_line_more(own):  # noqa: F811
+    """Two people wrote the sentences, two a picture the one, three the other."""
+    for path in (*own.glob("class 2/*.txt"), *own.glob("class 3/*.txt")):
+        path.write_text("one\ntwo\nthree\n")
+    refused(lambda: load_folder(own, size=16), "2", "3 lines", "expected 2, as 8 others")
+
+
+def test_f07_the_file_as_it_is_called(own):  # noqa: F811
+    """A camera's P0.TXT has a line more: the message tells the name that is on the disk."""
+    first(own, "txt").rename(first(own, "TXT"))
+    first(own, "TXT").write_text("one\ntwo\nthree\n")
+    refused(lambda: load_folder(own, size=16), "p0.TXT has 3 lines, expected 2")
+
+
+def test_f07_a_cell_with_a_break_in_it(own):  # noqa: F811
+    """A spreadsheet writes a cell that has a break in it within quotes, over two lines."""
+    first(own, "txt").write_text('"a red\nflower"\nits petals are round\n')
+    refused(lambda: load_folder(own, size=16), "p0.txt has 3 lines, expected 2, as 15 others")
+
+
+def test_f07_a_break_that_comes_later(birds):  # noqa: F811
+    """All was well and cached; then a page break comes into a table."""
+    load_birds(birds, size=16)
+    text = (birds / "bounding_boxes.txt").read_text()
+    (birds / "bounding_boxes.txt").write_text(text.replace("\n5 ", "\n\x0c5 "))
+    refused(lambda: load_birds(birds, size=16), "bounding_boxes.txt, line 5: found", "expected")
+
+
+# ---- F8: what stands at the end -----------------------------------------------------------------
+
+
+def test_f08_photos_of_flowers_in_capitals(flowers):  # noqa: F811
+    """A memory card or a Windows tool writes endings in capitals: image_00001.JPG."""
+    before = np.array(load_flowers(flowers, size=16).images)
+    for path in flowers.glob("jpg/*.jpg"):
+        path.rename(path.with_suffix(".JPG"))
+    read_or_refused(lambda: load_flowers(flowers, size=16).images,
+                    lambda images: np.array_equal(images, before), "image_00001.", "expected")
+
+
+def test_f08_photos_of_birds_in_capitals(birds):  # noqa: F811
+    """The same of CUB, whose images.txt says .jpg; the sentences end in .TXT."""
+    before = load_birds(birds, size=16)
+    images, captions = np.array(before.images), before.captions
+    for path in (*birds.glob("images/*/*.jpg"), *birds.glob("text_c10/*/*.txt")):
+        path.rename(path.with_suffix(path.suffix.upper()))
+    read_or_refused(lambda: load_birds(birds, size=16),
+                    lambda now: np.array_equal(now.images, images) and now.captions == captions,
+                    ".jpg", "expected")
+
+
+def test_f08_two_endings(own):  # noqa: F811
+    """A tool for captions calls them p0.jpg.txt."""
+    for path in own.glob("*/*.txt"):
+        path.rename(path.with_suffix(".jpg.txt"))
+    read_or_refused(lambda: load_folder(own, size=16), lambda mine: len(mine.images) == 16,
+                    "captions missing for 16 of 16", "p0.txt")
+
+
+def test_f08_the_end_of_a_file_under_dos(own):  # noqa: F811
+    """Programs of DOS end a text with Ctrl-Z."""
+    first(own, "txt").write_bytes(b"a red flower\r\nits petals are round\r\n\x1a")
+    read_or_refused(lambda: load_folder(own, size=16), lambda mine: mine.sentences_each == 2,
+                    "p0.txt, line 3: found U+001A", "expected")
+
+
+def test_f08_a_cell_at_the_end_of_the_sheet(own):  # noqa: F811
+    """A sheet saved as text, with a full stop in its last column: 16,383 tabs before it."""
+    first(own, "txt").write_text("".join(line + "\t" * 16383 + ".\n" for line in TWO))
+    began = time.monotonic()
+    assert load_folder(own, size=16).sentences_each == 2
+    assert time.monotonic() - began < 1
+
+
+# ---- F9: what systems leave ---------------------------------------------------------------------
+
+
+def left(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"no picture")
+
+
+def same(before, after):
+    return (np.array_equal(before.images, after.images) and before.captions == after.captions
+            and before.class_names == after.class_names)  # fmt: skip
+
+
+def test_f09_the_bin_of_a_network_drive(own):  # noqa: F811
+    """Synology keeps what was deleted in #recycle, pictures and sentences, as they were."""
+    before = load_folder(own, size=16)
+    shutil.copytree(own / "class 0", own / "#recycle")
+    assert same(before, load_folder(own, size=16))
+
+
+def test_f09_streams_and_side_cars(own):  # noqa: F811
+    """Copied out of Windows by WSL, edited in Lightroom, looked at on three systems."""
+    before = load_folder(own, size=16)
+    left(own, "class 0/p0.jpg:Zone.Identifier", "class 0/p0.txt:Zone.Identifier",
+         "class 1/p1.xmp", "class 1/p1.CR2", "class 1/Thumbs.db", "desktop.ini", ".DS_Store",
+         "class 2/desktop.ini", "class 2/.p0.jpg.swp", "class 3/p1.jpg~", "README.txt")  # fmt: skip
+    assert same(before, load_folder(own, size=16))
+
+
+def test_f09_an_apple_archive_of_stored_embeddings(tmp_path, monkeypatch):
+    """macOS packed the photos beside StackGAN's pickles: a ._ file for each, __MACOSX."""
+    monkeypatch.setenv("T2I_CACHE", str(tmp_path / "cache"))
+    pickles, images, table = write_all(tmp_path)
+    before, _ = load_embedded(pickles, images, 16)
+    left(images, "__MACOSX/jpg/._image_00001.jpg", "jpg/.DS_Store",
+         *(f"jpg/._{path.name}" for path in images.glob("jpg/*.jpg")))
+    left(pickles, "train/._filenames.pickle", "._train")
+    after, stored = load_embedded(pickles, images, 16)
+    assert same(before, after) and np.abs(stored.numpy() - table).max() < 1e-2
+
+
+def test_f09_an_apple_archive_of_flowers(flowers):  # noqa: F811
+    """The same of Oxford's layout."""
+    before = load_flowers(flowers, size=16)
+    left(flowers, *(f"{path.parent.relative_to(flowers)}/._{path.name}"
+                    for path in [*flowers.rglob("*.jpg"), *flowers.rglob("*.txt")]),
+         "._imagelabels.mat", "text_c10/._class_00001", "text_c10/.DS_Store")  # fmt: skip
+    assert same(before, load_flowers(flowers, size=16))
+
+
+def test_f09_a_version_that_differs_in_the_cloud(own):  # noqa: F811
+    """Dropbox keeps both versions of a picture that two machines changed; it has no sentences."""
+    name = "p1 (Anna's conflicted copy 2024-05-01)"
+    shutil.copy(own / "class 2" / "p1.jpg", own / "class 2" / f"{name}.jpg")
+    refused(lambda: load_folder(own, size=16), "captions missing for 1 of 17", f"{name}.txt")
+
+
+# ---- F10: names and links -----------------------------------------------------------------------
+
+
+@linux
+def test_f10_a_class_on_a_disk_that_is_not_mounted(own):  # noqa: F811
+    """A class is a link to a folder of another disk, which is not there today."""
+    shutil.copytree(own / "class 3", own / "class 4")
+    assert len(load_folder(own, size=16).class_names) == 5
+    (own / "class 4").rename(own.parent / "elsewhere")
+    (own / "class 4").symlink_to(own.parent / "not mounted")
+    refused(lambda: load_folder(own, size=16), "class 4", "not mounted", "expected")
+
+
+def test_f10_accents_in_two_parts_in_cubs_layout(birds):  # noqa: F811
+    """images.txt writes é as one letter; the disk was filled by a Mac, and has it in two."""
+    text = (birds / "images.txt").read_text().replace("Bird", "P\u00e9trel")
+    (birds / "images.txt").write_text(text, encoding="utf-8")
+    before = load_birds_under_another_name(birds, "P\u00e9trel")
+    for path in (*birds.glob("images/*/*"), *birds.glob("text_c10/*/*")):
+        path.rename(path.with_name(unicodedata.normalize("NFD", path.name)))
+    read_or_refused(lambda: load_birds(birds, size=16), lambda now: same(before, now),
+                    "P\u00e9trel", "expected")
+
+
+def load_birds_under_another_name(birds, name):  # noqa: F811
+    for path in (*birds.glob("images/*/Bird*"), *birds.glob("text_c10/*/Bird*")):
+        path.rename(path.with_name(path.name.replace("Bird", name)))
+    before = load_birds(birds, size=16)
+    before.images = np.array(before.images)
+    return before
+
+
+@linux
+def test_f10_the_command_line_on_a_folder_in_latin_1(flowers):  # noqa: F811
+    """`data --data_dir` of a folder whose name has the byte 0xE9."""
+    place = os.path.join(os.fsencode(flowers.parent), b"caf\xe9")
+    os.rename(flowers, place)
+    command = [sys.executable, "-m", "t2i_utils", "data", "--dataset", "flowers", "--data_dir"]
+    done = subprocess.run([*command, place], capture_output=True, cwd=Path(__file__).parents[2],
+                          env=os.environ | {"PYTHONIOENCODING": "utf-8:strict"})  # as en_GB.UTF-8
+    said = (done.stdout + done.stderr).decode(errors="replace")
+    assert "whole: 12 photos" in said or "caf\\" in said and "expected" in said, said
+
+
+def test_f10_which_of_four_files_of_one_name(own):  # noqa: F811
+    """Each class numbers its pictures from p0; one file of sentences is missing."""
+    (own / "class 2" / "p0.txt").unlink()
+    refused(lambda: load_folder(own, size=16), "captions missing for 1 of 16", "class 2", "p0.txt")
+
+
+@linux
+def test_f10_a_cache_in_a_folder_in_latin_1(own, tmp_path, monkeypatch):  # noqa: F811
+    """The home folder, and the cache in it, has the byte 0xE9 in its name."""
+    before = load_folder(own, size=16)
+    monkeypatch.setenv("T2I_CACHE", os.fsdecode(os.fsencode(tmp_path) + b"/Andr\xe9"))
+    for _ in range(2):
+        assert same(before, load_folder(own, size=16))
+
+
+# ---- F11: labels and splits ---------------------------------------------------------------------
+
+
+def test_f11_octaves_old_format(flowers):  # noqa: F811
+    """`save -4` of Octave, or MATLAB 4: doubles, in a column."""
+    before = load_flowers(flowers, size=16, split="oxford")
+    for file in ("imagelabels.mat", "setid.mat"):
+        held = {k: v.T.astype(float) for k, v in loadmat(flowers / file).items() if k[0] != "_"}
+        savemat(flowers / file, held, format="4")
+    after = load_flowers(flowers, size=16, split="oxford")
+    assert after.classes.equal(before.classes)
+    assert all(after.splits[split].equal(own) for split, own in before.splits.items())
+
+
+def test_f11_octaves_text(flowers):  # noqa: F811
+    """Octave saves as text unless told otherwise."""
+    (flowers / "imagelabels.mat").write_text(
+        "# Created by Octave 8.4.0\n# name: labels\n# type: matrix\n# rows: 1\n# columns: 12\n "
+        + " ".join(map(str, LABELS)) + "\n")
+    refused(lambda: load_flowers(flowers, size=16), "imagelabels.mat: found", "expected a MATLAB")
+
+
+def test_f11_numbers_beside_the_labels(flowers):  # noqa: F811
+    """A table with the photo's number before each label."""
+    table = np.stack([np.arange(1, 13), LABELS], 1).astype(np.uint16)
+    savemat(flowers / "imagelabels.mat", {"labels": table})
+    refused(lambda: load_flowers(flowers, size=16), "imagelabels.mat", "found", "expected")
+
+
+def test_f11_a_photo_in_two_splits(flowers):  # noqa: F811
+    """Splits made by hand: photo 3 is trained on and tested."""
+    savemat(flowers / "setid.mat", {"trnid": [[1, 2, 3]], "valid": [[11, 12]],
+                                    "tstid": [[3, 4, 5, 6, 7, 8, 9, 10]]})  # fmt: skip
+    refused(lambda: load_flowers(flowers, size=16, split="oxford"), "setid.mat", "expected")
+
+
+def test_f11_labels_within_a_struct(flowers):  # noqa: F811
+    """MATLAB saved a table or a struct of the name labels; SciPy, a sparse matrix."""
+    for labels in ({"data": LABELS, "names": "abc"}, csr_array([LABELS])):
+        savemat(flowers / "imagelabels.mat", {"labels": labels})
+        read_or_refused(lambda: load_flowers(flowers, size=16).classes.tolist(),
+                        lambda classes: classes == [label - 1 for label in LABELS],
+                        "imagelabels.mat: found", "expected a MATLAB file with 'labels'")
+
+
+# ---- F12: CUB's tables --------------------------------------------------------------------------
+
+
+def edited(folder, file, change):
+    (folder / file).write_text(change((folder / file).read_text()))
+
+
+def test_f12_decimal_commas(birds):  # noqa: F811
+    """A German spreadsheet saved the boxes."""
+    edited(birds, "bounding_boxes.txt", lambda text: text.replace(".", ","))
+    refused(lambda: load_birds(birds, size=16), "bounding_boxes.txt, line 1: found", "expected")
+
+
+def test_f12_a_header(birds):  # noqa: F811
+    """pandas wrote images.txt, and the names of its columns above."""
+    edited(birds, "images.txt", lambda text: "image_id image_name\n" + text)
+    refused(lambda: load_birds(birds, size=16), "images.txt, line 1", "expected")
+
+
+def test_f12_classes_cut(birds):  # noqa: F811
+    """classes.txt ends after the second of three lines."""
+    edited(birds, "classes.txt", lambda text: "".join(text.splitlines(keepends=True)[:2]))
+    refused(lambda: load_birds(birds, size=16), "classes.txt", "expected")
+
+
+def test_f12_names_from_the_shell(birds):  # noqa: F811
+    """`find images -name "*.jpg"` made images.txt anew: each name begins with images/."""
+    edited(birds, "images.txt", lambda text: text.replace(" ", " images/"))
+    read_or_refused(lambda: load_birds(birds, size=16), lambda now: len(now.images) == 8,
+                    "images.txt", "images/001.Auk")
+
+
+def test_f12_names_from_windows(birds):  # noqa: F811
+    """A script under Windows made images.txt anew: 001.Auk\\Bird_0001.jpg."""
+    before = load_birds(birds, size=16)
+    edited(birds, "images.txt", lambda text: text.replace("/", "\\"))
+    read_or_refused(lambda: load_birds(birds, size=16), lambda now: same(before, now),
+                    "001.Auk\\Bird_0001_77.jpg", "expected")
