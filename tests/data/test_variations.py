@@ -5,6 +5,8 @@ The names count the cases; each variation is something that a tool, a system or 
 
 import io
 import os
+import pickle
+import pickletools
 import shutil
 import struct
 import subprocess
@@ -15,23 +17,32 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pytest
+import torch
+import torchvision
 from PIL import Image, PngImagePlugin
 from scipy.io import loadmat, savemat
 from scipy.sparse import csr_array
 
 sys.path.insert(0, str(Path(__file__).parent))
-from stackgan_layout import write_all  # noqa: E402
+from stackgan_layout import write_all, write_part  # noqa: E402
 from test_birds import captions as bird_captions  # noqa: E402
 from test_birds import folder as birds  # noqa: E402, F401
 from test_birds import photo as bird_photo  # noqa: E402
+from test_embeddings import NAMES, arrays  # noqa: E402
+from test_embeddings import write as write_pickles  # noqa: E402
 from test_flowers import LABELS  # noqa: E402
 from test_flowers import folder as flowers  # noqa: E402, F401
 from test_flowers import photo as flower_photo  # noqa: E402
 from test_other_peoples_files import HALVES, TWO, clear, first, linux  # noqa: E402
 from test_other_peoples_files import own as own  # noqa: E402
 
+from t2i_utils.__main__ import main  # noqa: E402
 from t2i_utils.data.birds import load_birds  # noqa: E402
+from t2i_utils.data.blooms import load_blooms  # noqa: E402
+from t2i_utils.data.captioned import Batches  # noqa: E402
 from t2i_utils.data.embedded import load_embedded  # noqa: E402
+from t2i_utils.data.embeddings import FILES, load_embeddings, read_pickle  # noqa: E402
 from t2i_utils.data.flowers import load_flowers  # noqa: E402
 from t2i_utils.data.folder import load_folder  # noqa: E402
 
@@ -628,3 +639,285 @@ def test_f12_names_from_windows(birds):  # noqa: F811
     edited(birds, "images.txt", lambda text: text.replace("/", "\\"))
     read_or_refused(lambda: load_birds(birds, size=16), lambda now: same(before, now),
                     "001.Auk\\Bird_0001_77.jpg", "expected")
+
+
+# ---- F13: line ends in pickles ------------------------------------------------------------------
+
+
+def crlf(content):
+    return content.replace(b"\n", b"\r\n")
+
+
+def test_f13_a_folder_of_python_2_in_text_mode(tmp_path):
+    """Windows, Python 2: pickle.dump(x, open(path, "w")) of all three files."""
+    write_pickles(tmp_path / "train", arrays(), protocol=0)
+    for path in (tmp_path / "train").iterdir():
+        path.write_bytes(crlf(path.read_bytes()))
+    found = load_embeddings(tmp_path / "train")
+    assert np.array_equal(found.embeddings, np.stack(arrays())) and found.file_names == NAMES
+    assert found.classes.tolist() == [2, 7, 9]
+
+
+def test_f13_a_pickle_without_a_memo(tmp_path):
+    """pickletools.optimize or Pickler.fast leave out the memo, by which text was told."""
+    content = pickletools.optimize(pickle.dumps(NAMES, 0))
+    (tmp_path / "names.pickle").write_bytes(crlf(content))
+    read_or_refused(lambda: read_pickle(tmp_path / "names.pickle"), lambda names: names == NAMES,
+                    "names.pickle", "line ends")
+
+
+def test_f13_saved_by_an_editor(tmp_path):
+    """An editor of Windows saved a pickle of text as UTF-8 with a mark."""
+    (tmp_path / "names.pickle").write_bytes(b"\xef\xbb\xbf" + crlf(pickle.dumps(NAMES[2:], 0)))
+    read_or_refused(lambda: read_pickle(tmp_path / "names.pickle"),
+                    lambda names: names == NAMES[2:], "names.pickle: found", "expected")
+
+
+def test_f13_class_ten_in_binary(tmp_path):
+    """In binary, class 10 is a line feed, and class 13 a carriage return."""
+    for classes in ([9, 10, 11], [10, 13], [13, 10, 13]):
+        content = pickle.dumps(classes, 2)
+        (tmp_path / "class_info.pickle").write_bytes(crlf(content))
+        read_or_refused(lambda: read_pickle(tmp_path / "class_info.pickle"),
+                        lambda found, classes=classes: found == classes,
+                        "class_info.pickle: found", "line ends were changed")
+
+
+def test_f13_line_ends_of_unix(tmp_path):
+    """dos2unix, or git with autocrlf=input, took the carriage returns out of numbers."""
+    content = pickle.dumps(arrays(n=20), 2)
+    assert b"\r\n" in content
+    (tmp_path / "arrays.pickle").write_bytes(content.replace(b"\r\n", b"\n"))
+    refused(lambda: read_pickle(tmp_path / "arrays.pickle"), "arrays.pickle: found", "expected")
+
+
+# ---- F14: arrays of newer numpy -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("made", [
+    pytest.param(lambda table, _: [*table.astype("f8")], id="rows longer than a frame"),
+    pytest.param(lambda table, _: [*np.repeat(table, 2, 2)[:, :, ::2]], id="every second column"),
+    pytest.param(lambda table, _: [*table.astype(">f4")], id="high byte first"),
+    pytest.param(lambda table, path: (np.save(path, table), [*np.load(path, mmap_mode="r")])[1],
+                 id="rows of a memory-mapped table"),
+])  # fmt: skip
+def test_f14_arrays_as_numpy_2_pickles_them(tmp_path, made):
+    """Somebody pickled a table of their own, row for row, by protocol 5."""
+    write_pickles(tmp_path / "train", arrays())
+    table = made(np.stack(arrays()), tmp_path / "table.npy")
+    (tmp_path / "train" / FILES[0]).write_bytes(pickle.dumps(table, 5))
+    read_or_refused(lambda: load_embeddings(tmp_path / "train").embeddings,
+                    lambda found: np.array_equal(found, np.stack(arrays())),
+                    f"{FILES[0]}: found", "memmap", "expected")
+
+
+def test_f14_names_out_of_an_array(tmp_path):
+    """list(np.array(names)): each name is a number of numpy's, of kind str."""
+    write_pickles(tmp_path / "train", arrays())
+    (tmp_path / "train" / FILES[1]).write_bytes(pickle.dumps([*np.array(NAMES)], 5))
+    read_or_refused(lambda: load_embeddings(tmp_path / "train").file_names,
+                    lambda names: names == NAMES, f"{FILES[1]}: found numpy.dtype(", "expected")
+
+
+# ---- F15: small folders -------------------------------------------------------------------------
+
+
+def batches(data):
+    for split in ("train", "test"):
+        for near in (1, 8):
+            table = torch.randn(len(data.images), data.sentences_each, 8)
+            batch = Batches(data, table, split, 16, seed=0, near_misses=near)[1]
+            assert (data.classes[batch.pictures] != data.classes[batch.wrong_pictures]).all()
+
+
+def test_f15_one_sentence_each(own):  # noqa: F811
+    """A file name made into a sentence: one for each picture."""
+    for path in own.glob("*/*.txt"):
+        path.write_text(f"a {path.parent.name} flower\n")
+    batches(load_folder(own, size=16))
+
+
+@pytest.mark.parametrize("large", range(4))
+def test_f15_one_large_class(own, large):  # noqa: F811
+    """Twelve pictures of one class, and one of each of three others."""
+    for path in [path for path in own.glob("*/p[1-3].*") if path.parent.name != f"class {large}"]:
+        path.unlink()
+    for i in range(4, 12):
+        for kind in ("jpg", "txt"):
+            shutil.copy(own / f"class {large}" / f"p0.{kind}",
+                        own / f"class {large}" / f"p{i}.{kind}")  # fmt: skip
+    read_or_refused(lambda: (batches(load_folder(own, size=16)), True)[1], bool,
+                    "folder: found 4 classes", "expected two or more to train on")
+
+
+def test_f15_a_hundred_classes_of_one(own):  # noqa: F811
+    """A class for each picture, as for faces or products."""
+    for i in range(100):
+        (own / f"item {i}").mkdir()
+        for kind in ("jpg", "txt"):
+            shutil.copy(first(own, kind), own / f"item {i}" / f"only.{kind}")
+    mine = load_folder(own, size=16)
+    assert len(mine.class_names) == 104 and len(mine.images) == 116
+    batches(mine)
+
+
+def test_f15_two_words_for_all(own):  # noqa: F811
+    """Placeholders: the same sentences for every picture, one pixel for each picture."""
+    for path in own.glob("*/*.jpg"):
+        Image.new("L", (1, 1), int(path.stem[1]) * 60).save(path)
+    mine = load_folder(own, size=16)
+    assert mine.images[:, 0, 0, 0].tolist() == [0, 60, 120, 180] * 4
+    batches(mine)
+
+
+def test_f15_the_command_line(own, tmp_path):  # noqa: F811
+    """Both stages, a few steps, on four classes of two pictures; then a drawing of it."""
+    for path in own.glob("*/p[23].*"):
+        path.unlink()
+    run = ["--run_dir", str(tmp_path / "run")]
+    main(["train", "--dataset", "folder", "--data_dir", str(own), "--profile", "smoke", *run,
+          "--steps1", "1", "--steps2", "1"])  # fmt: skip
+    main(["sample", "--from", "test", "--out", str(tmp_path / "drawn.png"), *run])
+    assert Image.open(tmp_path / "drawn.png").size > (32, 32)
+
+
+# ---- F16: options -------------------------------------------------------------------------------
+
+
+def unchecked(function):
+    """As for readers: the annotations are only checked in the tests."""
+    return getattr(function, "__wrapped__", function)
+
+
+def test_f16_a_size_of_numpy(own):  # noqa: F811
+    """for size in np.array([16, 32]): …"""
+    assert unchecked(load_folder)(own, size=np.int64(16)).images.shape == (16, 3, 19, 19)
+
+
+def test_f16_a_share_of_numpy(own):  # noqa: F811
+    """test_share out of an array of float32."""
+    assert len(unchecked(load_folder)(own, 16, np.float32(0.5)).splits["test"]) == 8
+
+
+def test_f16_a_size_that_no_disk_holds(own, tmp_path):  # noqa: F811
+    """A size in pixels of the whole, 1,000,000, in place of its side."""
+    refused(lambda: load_folder(own, size=1_000_000), "disk full: 67,687,500,000,000", "T2I_CACHE")
+    assert not [*(tmp_path / "cache").rglob("*.npy")] + [*(tmp_path / "cache").rglob("*.part")]
+
+
+@pytest.mark.parametrize("options", [{"n": 20.0}, {"n": "20"}, {"n": 20, "size": 16.5}])
+def test_f16_numbers_of_blooms(tmp_path, monkeypatch, options):
+    """A notebook's parameters from YAML or a form: 20.0, "20"."""
+    monkeypatch.setenv("T2I_CACHE", str(tmp_path / "cache"))
+    read_or_refused(lambda: len(unchecked(load_blooms)(**{"size": 16} | options).images),
+                    lambda n: n == 20, [*options][-1], "expected")  # fmt: skip
+    assert not [*(tmp_path / "cache").rglob("*.part")]
+
+
+def test_f16_a_split_by_another_name(flowers, birds):  # noqa: F811
+    """The other set's split, a capital, None."""
+    for load, folder in ((load_flowers, flowers), (load_birds, birds)):
+        for split in ("Oxford" if load is load_flowers else "oxford", "train", None):
+            refused(lambda load=load, folder=folder, split=split: unchecked(load)(
+                folder, size=16, split=split), repr(split), "expected one of class_disjoint")
+
+
+# ---- F17: where sentences lie -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("load", [load_flowers, load_birds])
+def test_f17_what_lies_in_reeds_archive(request, load):
+    """In Reed's text_c10 a file of tensors stands beside each folder of sentences."""
+    folder = request.getfixturevalue(load.__name__.removeprefix("load_"))
+    before = load(folder, size=16)
+    left(folder, *(f"text_c10/{path.name}.{kind}" for path in folder.glob("text_c10/*")
+                   for kind in ("t7", "h5")), "text_c10/allclasses.txt")  # fmt: skip
+    assert same(before, load(folder, size=16))
+
+
+def test_f17_at_home(flowers, tmp_path, monkeypatch):  # noqa: F811
+    """captions_dir="~/texts"."""
+    before = load_flowers(flowers, size=16)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (flowers / "text_c10").rename(tmp_path / "texts")
+    assert same(before, load_flowers("~/my flowers", size=16, captions_dir="~/texts"))
+
+
+@linux
+def test_f17_by_a_link(birds, tmp_path):  # noqa: F811
+    """text_c10 is a link to a folder on another disk, in which a file is edited."""
+    (birds / "text_c10").rename(tmp_path / "elsewhere")
+    (birds / "text_c10").symlink_to(tmp_path / "elsewhere")
+    before = load_birds(birds, size=16).captions
+    bird_captions(birds, 4).write_text("".join(f"Another {j}.\n" for j in range(10)))
+    after = load_birds(birds, size=16).captions
+    assert after[3] == [f"another {j}." for j in range(10)] and after[:3] == before[:3]
+
+
+def test_f17_an_empty_folder_before_the_full_one(flowers):  # noqa: F811
+    """text_c10/ was made and never filled; the sentences are in text/."""
+    before = load_flowers(flowers, size=16)
+    (flowers / "text_c10").rename(flowers / "text")
+    (flowers / "text_c10").mkdir()
+    read_or_refused(lambda: load_flowers(flowers, size=16), lambda now: same(before, now),
+                    "captions missing for 12 of 12", str(flowers / "text_c10"))
+
+
+def test_f17_the_archive_itself(birds, tmp_path):  # noqa: F811
+    """captions_dir is the archive, not unpacked."""
+    left(tmp_path, "cvpr2016_cub.tar.gz")
+    refused(lambda: load_birds(birds, captions_dir=tmp_path / "cvpr2016_cub.tar.gz"),
+            "captions_dir", "cvpr2016_cub.tar.gz'", "expected")
+
+
+# ---- F18: where the data lie --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given", [2024, None])
+def test_f18_a_number_to_download_into(flowers, tmp_path, monkeypatch, given):  # noqa: F811
+    """-p data_dir 2024, or none, with download=True."""
+    asked = []
+    monkeypatch.setattr(torchvision.datasets, "Flowers102",  # which makes a path of it, too
+                        lambda root, download: asked.append(Path(root)))
+    monkeypatch.chdir(tmp_path)
+    flowers.rename(tmp_path / "2024")
+    read_or_refused(lambda: load_flowers(given, size=16, download=True),
+                    lambda now: len(now.images) == 12 and asked[0].absolute() == tmp_path / "2024",
+                    "data_dir is None, expected a folder")
+
+
+def test_f18_a_relative_folder_of_embeddings(tmp_path, monkeypatch):
+    """Pickles of two widths, by a path relative to the notebook: which folder was it?"""
+    monkeypatch.chdir(tmp_path)
+    write_all(tmp_path)
+    shutil.rmtree(tmp_path / "pickles" / "test")
+    write_part(tmp_path / "pickles" / "test", np.ones((12, 10, 4)),
+               [f"image_{i:05d}" for i in range(24, 36)], [4] * 12)  # fmt: skip
+    refused(lambda: load_embedded("pickles", "images"), str(tmp_path / "pickles"), "expected one")
+
+
+def test_f18_somebodys_home(own, tmp_path, monkeypatch):  # noqa: F811
+    """~ is the own home; ~nobody-here/flowers is nobody's."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert len(load_folder("~/own", size=16).images) == 16
+    refused(lambda: load_folder("~nobody-here/own"), "~nobody-here", "home")
+
+
+@pytest.mark.parametrize("given", [
+    "{}\n", "'{}'", "file://{}", "https://example.org/flowers-102.tgz", "C:\\data\\flowers-102"])
+def test_f18_a_path_as_it_was_pasted(flowers, given):  # noqa: F811
+    """With a line feed, in quotes, as a URL, of another system."""
+    given = given.format(flowers)
+    refused(lambda: load_flowers(given), repr(str(Path(given)))[1:-1], "no such folder", "expected")
+
+
+@linux
+def test_f18_a_current_folder_that_is_gone(tmp_path, monkeypatch):
+    """git checkout removed the notebook's folder and made it anew."""
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    (tmp_path / "notebooks").rmdir()
+    for load in (load_flowers, load_birds, load_folder):
+        refused(lambda load=load: load("flowers-102"), "flowers-102")
