@@ -3,6 +3,7 @@
 The names count the cases; each variation is something that a tool, a system or a person does.
 """
 
+import gzip
 import io
 import os
 import pickle
@@ -11,6 +12,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import tarfile
 import time
 import unicodedata
 import zlib
@@ -26,6 +28,7 @@ from scipy.sparse import csr_array
 
 sys.path.insert(0, str(Path(__file__).parent))
 from stackgan_layout import write_all, write_part  # noqa: E402
+from test_archives import listing, pack  # noqa: E402
 from test_birds import captions as bird_captions  # noqa: E402
 from test_birds import folder as birds  # noqa: E402, F401
 from test_birds import photo as bird_photo  # noqa: E402
@@ -37,14 +40,18 @@ from test_flowers import photo as flower_photo  # noqa: E402
 from test_other_peoples_files import HALVES, TWO, clear, first, linux  # noqa: E402
 from test_other_peoples_files import own as own  # noqa: E402
 
+from t2i_utils import lesson  # noqa: E402
 from t2i_utils.__main__ import main  # noqa: E402
+from t2i_utils.data import photographs  # noqa: E402
+from t2i_utils.data.archives import extract  # noqa: E402
 from t2i_utils.data.birds import load_birds  # noqa: E402
 from t2i_utils.data.blooms import load_blooms  # noqa: E402
-from t2i_utils.data.captioned import Batches  # noqa: E402
+from t2i_utils.data.captioned import Batches, to_bytes, to_unit  # noqa: E402
 from t2i_utils.data.embedded import load_embedded  # noqa: E402
 from t2i_utils.data.embeddings import FILES, load_embeddings, read_pickle  # noqa: E402
 from t2i_utils.data.flowers import load_flowers  # noqa: E402
 from t2i_utils.data.folder import load_folder  # noqa: E402
+from t2i_utils.pairs import load_pairs  # noqa: E402
 
 
 def read_or_refused(call, right, *words):
@@ -921,3 +928,221 @@ def test_f18_a_current_folder_that_is_gone(tmp_path, monkeypatch):
     (tmp_path / "notebooks").rmdir()
     for load in (load_flowers, load_birds, load_folder):
         refused(lambda load=load: load("flowers-102"), "flowers-102")
+
+
+# ---- F19: a cache that is old -------------------------------------------------------------------
+
+
+def test_f19_two_folders_that_look_alike(own, tmp_path):  # noqa: F811
+    """A release and its correction, unpacked by a tool that gives all files one date."""
+    shutil.copytree(own, tmp_path / "corrected")
+    for path in (tmp_path / "corrected").glob("*/*.txt"):
+        path.write_text(path.read_text().replace("red", "tan"))
+    for path in tmp_path.glob("*/class */*"):
+        os.utime(path, (315532800, 315532800))  # 1980, as in reproducible archives
+    assert load_folder(own, size=16).captions == [TWO] * 16
+    assert load_folder(tmp_path / "corrected", size=16).captions[0][0] == "a tan flower"
+
+
+def test_f19_a_grammar_that_was_edited(tmp_path):
+    """A reader adds a word to the grammar of Blooms and loads them again."""
+    shutil.copytree(Path(photographs.__file__).parents[1], tmp_path / "t2i_utils",
+                    ignore=shutil.ignore_patterns("__pycache__"))
+    grammar = tmp_path / "t2i_utils" / "data" / "grammar.py"
+
+    def drawn():
+        code = "from t2i_utils.data import load; print(load('blooms', n=4, size=16).captions)"
+        environment = {"PYTHONPATH": str(tmp_path), "T2I_CACHE": str(tmp_path / "cache"),
+                       "PYTHONDONTWRITEBYTECODE": "1"}  # fmt: skip
+        return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                              cwd=tmp_path, check=True, env=os.environ | environment).stdout
+
+    assert "petals" in drawn()
+    grammar.write_text(grammar.read_text().replace("petals", "leaflets"))
+    assert "leaflets" in drawn()
+
+
+def test_f19_an_older_picture(own):  # noqa: F811
+    """A picture is put back from last year's backup, with its date."""
+    load_folder(own, size=16)
+    Image.new("RGB", (40, 40), "white").save(first(own))
+    os.utime(first(own), (1_000_000_000, 1_000_000_000))
+    assert (load_folder(own, size=16).images[0] == 255).all()
+
+
+@linux
+def test_f19_what_a_link_leads_to(own, tmp_path):  # noqa: F811
+    """git-annex or DVC: pictures and sentences are links into a store, in which they change."""
+    for kind in ("jpg", "txt"):
+        (tmp_path / f"stored.{kind}").write_bytes(first(own, kind).read_bytes())
+        first(own, kind).unlink()
+        first(own, kind).symlink_to(tmp_path / f"stored.{kind}")
+    load_folder(own, size=16)
+    Image.new("RGB", (40, 40), "white").save(tmp_path / "stored.jpg")
+    (tmp_path / "stored.txt").write_text("white\nsquare\n")
+    after = load_folder(own, size=16)
+    assert (after.images[0] == 255).all() and after.captions[0] == ["white", "square"]
+
+
+def test_f19_two_names_exchanged(own):  # noqa: F811
+    """Two pictures of the same date had each other's names."""
+    for number in (0, 1):
+        os.utime(own / "class 0" / f"p{number}.jpg", (1_000_000_000, 1_000_000_000))
+    before = np.array(load_folder(own, size=16).images)
+    first(own).rename(own / "kept.jpg")
+    (own / "class 0" / "p1.jpg").rename(first(own))
+    (own / "kept.jpg").rename(own / "class 0" / "p1.jpg")
+    assert np.array_equal(load_folder(own, size=16).images[:2], before[[1, 0]])
+
+
+# ---- F20: a cache that is damaged ---------------------------------------------------------------
+
+
+def test_f20_a_hole_in_the_photos(own, tmp_path):  # noqa: F811
+    """A copy of the cache broke off: the file has its length, and zeros from its middle on."""
+    before = np.array(load_folder(own, size=16).images)
+    [path] = tmp_path.glob("cache/folder/photos*.npy")
+    content = path.read_bytes()
+    half = len(content) // 2
+    path.write_bytes(content[:half] + bytes(len(content) - half))
+    assert np.array_equal(load_folder(own, size=16).images, before)
+
+
+def test_f20_a_letter_of_blooms(tmp_path, monkeypatch):
+    """A bit of the disk turned: a sentence of Blooms has another letter."""
+    monkeypatch.setenv("T2I_CACHE", str(tmp_path / "cache"))
+    before = load_blooms(20, 16).captions
+    [path] = tmp_path.glob("cache/blooms/*/sentences.json")
+    path.write_bytes(path.read_bytes().replace(b"petals", b"pedals", 1))
+    assert load_blooms(20, 16).captions == before
+
+
+@linux
+def test_f20_blooms_on_another_disk(tmp_path, monkeypatch):
+    """The entry was moved to a larger disk and linked; a file was lost on the way."""
+    monkeypatch.setenv("T2I_CACHE", str(tmp_path / "cache"))
+    before = np.array(load_blooms(20, 16).images)
+    [path] = tmp_path.glob("cache/blooms/v*")
+    path.rename(tmp_path / "larger")
+    path.symlink_to(tmp_path / "larger")
+    (tmp_path / "larger" / "images.npy").unlink()
+    assert np.array_equal(load_blooms(20, 16).images, before)
+
+
+@linux
+def test_f20_a_link_that_leads_nowhere(flowers, tmp_path):  # noqa: F811
+    """The photos' entry was moved to a disk that is not mounted today."""
+    before = np.array(load_flowers(flowers, size=16).images)
+    for path in tmp_path.glob("cache/flowers/[!.]*-*"):
+        path.unlink()
+        path.symlink_to(tmp_path / "not mounted" / path.name)
+    assert np.array_equal(load_flowers(flowers, size=16).images, before)
+
+
+def test_f20_a_file_in_place_of_the_cache(own, tmp_path, monkeypatch):  # noqa: F811
+    """T2I_CACHE names a file; or a file lies where a folder of the cache would be."""
+    left(tmp_path, "file", "other/folder")
+    for place in ("file", "other"):
+        monkeypatch.setenv("T2I_CACHE", str(tmp_path / place))
+        refused(lambda: load_folder(own, size=16), str(tmp_path / place), "cannot be written",
+                "T2I_CACHE chooses another folder")
+
+
+# ---- F21: archives ------------------------------------------------------------------------------
+
+
+def test_f21_a_zip_with_backslashes(tmp_path):
+    """Older .NET packs a\\b.jpg into a ZIP: no folder, but a name with a backslash."""
+    archive = pack(tmp_path / "birds.zip", {"birds\\images\\1.jpg": b"one", "README": b"two"})
+    read_or_refused(lambda: listing(extract(archive, tmp_path / "all")),
+                    lambda found: found.get("birds/images/1.jpg") == b"one", str(archive), "expected")
+
+
+def test_f21_a_sparse_member(tmp_path):
+    """GNU tar keeps a file of holes, 100 GB, in a few bytes."""
+    archive = tmp_path / "birds.tar"
+    member = tarfile.TarInfo("GNUSparseFile.0/holes")
+    member.pax_headers = {f"GNU.sparse.{key}": value for key, value in {
+        "major": "1", "minor": "0", "name": "holes", "realsize": "100000000000"}.items()}
+    content = b"1\n0\n4\n".ljust(512, b"\0") + b"data"
+    member.size = len(content)
+    with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(member, io.BytesIO(content))
+    refused(lambda: extract(archive, tmp_path / "all"), str(archive), "bytes when unpacked",
+            "expected at most")
+    assert [*tmp_path.iterdir()] == [archive]
+
+
+@pytest.mark.parametrize("content", [
+    b"Rar!\x1a\x07\x01\0", b"7z\xbc\xaf\x27\x1c\0\4", b"(\xb5/\xfd", b"<!doctype html>404", b""])
+def test_f21_another_kind_of_archive(tmp_path, content):
+    """RAR, 7z and Zstandard under other names, a page, nothing."""
+    for name in ("birds.zip", "birds.tgz"):
+        (tmp_path / name).write_bytes(content.ljust(600 * bool(content), b"\7"))
+        refused(lambda name=name: extract(tmp_path / name, tmp_path / "all"),
+                str(tmp_path / name), "damaged or no archive")
+        (tmp_path / name).unlink()
+    assert not [*tmp_path.iterdir()]
+
+
+def test_f21_an_archive_in_parts(tmp_path):
+    """pigz, or `cat part.*`, makes a .tar.gz of several gzip members one after the other."""
+    files = {"a": bytes(9000), "b": b"b"}
+    whole = gzip.decompress(pack(tmp_path / "birds.tgz", files).read_bytes())
+    parts = [gzip.compress(whole[i : i + 1000]) for i in range(0, len(whole), 1000)]
+    (tmp_path / "birds.tgz").write_bytes(b"".join(parts))
+    assert listing(extract(tmp_path / "birds.tgz", tmp_path / "all")) == files
+
+
+def test_f21_a_member_that_was_packed_again(tmp_path):
+    """`tar -r` adds a corrected file behind the old one: tar takes the last."""
+    with tarfile.open(tmp_path / "birds.tar", "w") as tar:
+        for content in (b"old and longer", b"new"):
+            for name in ("./birds/README", "birds/caf\udce9.txt"):  # the second is Latin-1
+                member = tarfile.TarInfo(name)
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+    extract(tmp_path / "birds.tar", tmp_path / "all")
+    found = [path.read_bytes() for path in (tmp_path / "all" / "birds").iterdir()]
+    assert found == [b"new", b"new"]
+
+
+# ---- F22: what is changed in place, what is shown -----------------------------------------------
+
+
+def test_f22_pictures_that_are_mirrored():
+    """to_unit(images[..., ::-1]): numpy's view runs backwards."""
+    images = np.random.default_rng(0).integers(0, 256, (2, 3, 4, 4), np.uint8)
+    assert torch.equal(to_unit(images[..., ::-1]), to_unit(torch.from_numpy(images)).flip(-1))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_f22_to_bytes_leaves_what_it_is_given(dtype):
+    """A drawn picture is saved, and trained on afterwards."""
+    drawn = torch.linspace(-1.5, 1.5, 96).view(2, 3, 4, 4).to(dtype).requires_grad_()
+    before = drawn.detach().clone()
+    to_bytes(drawn)
+    assert torch.equal(drawn.detach(), before)
+
+
+@pytest.mark.filterwarnings("error")
+def test_f22_pictures_from_the_disk(own):  # noqa: F811
+    """to_unit of the memory-mapped pictures, one and all, then arithmetic in place."""
+    mine = load_folder(own, size=16)
+    before = np.array(mine.images)
+    to_unit(mine.images[0]).mul_(2)
+    to_unit(mine.images).add_(1)
+    Batches(mine, torch.zeros(16, 2, 4), "train", 4, 0)[0].images.zero_()
+    assert np.array_equal(load_folder(own, size=16).images, before)
+
+
+def test_f22_a_cell_that_ends_in_pairs(own):  # noqa: F811
+    """pairs = load_pairs(…); pairs: two networks as torch shows them, and no sentences."""
+    shown = repr(load_pairs("folder", 16, own))
+    assert len(shown) < 5000 and TWO[0] not in shown, shown
+
+
+def test_f22_a_cell_that_ends_in_a_study():
+    """stored = lesson.study("11"); stored"""
+    shown = repr(lesson.study("11"))
+    assert len(shown) < 1000 and "\n" not in shown, f"{len(shown):,} characters"
