@@ -1054,8 +1054,10 @@ def test_f20_a_file_in_place_of_the_cache(own, tmp_path, monkeypatch):  # noqa: 
 def test_f21_a_zip_with_backslashes(tmp_path):
     """Older .NET packs a\\b.jpg into a ZIP: no folder, but a name with a backslash."""
     archive = pack(tmp_path / "birds.zip", {"birds\\images\\1.jpg": b"one", "README": b"two"})
-    read_or_refused(lambda: listing(extract(archive, tmp_path / "all")),
-                    lambda found: found.get("birds/images/1.jpg") == b"one", str(archive), "expected")
+    unpacked = {"birds/images/1.jpg": b"one", "README": b"two"}
+    read_or_refused(lambda: {name: content for name, content in listing(extract(
+        archive, tmp_path / "all")).items() if content is not None},
+        lambda found: found == unpacked, str(archive), "expected")  # fmt: skip
 
 
 def test_f21_a_sparse_member(tmp_path):
