@@ -275,7 +275,7 @@ def data_(dataset, data_dir, image_dir, fetch):
         for path in inventory.fetch(dataset, data_dir):
             click.echo(f"fetched {path}")
     lines, whole = inventory.look(dataset, data_dir, image_dir)
-    click.echo("\n".join(lines))
+    click.echo("\n".join(lines).encode(errors="backslashreplace"))  # a name may be no UTF-8
     if not whole:
         raise click.exceptions.Exit(1)
 

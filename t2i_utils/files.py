@@ -4,6 +4,7 @@ Everything the project writes goes through here: checkpoints, caches, stored not
 """
 
 import errno
+import hashlib
 import os
 import re
 import shutil
@@ -25,6 +26,7 @@ FULL_IN_WORDS = re.compile(
     r"No space left|File too large|quota exceeded|^\d+ requested and \d+ written$"
 )
 T = TypeVar("T")
+BLOCK, BLOCKS = 1 << 16, 256  # bytes, and how many are looked at: all of 16 MB
 STALE = 3600  # seconds: what nobody has written to for so long, a killed process left there
 
 
@@ -87,6 +89,7 @@ def whole(
     OSError as `explained` does, at once where the disk has no room for the bytes `needed`.
     """
     path = expanded(path)
+    path = path.resolve() if folder else path  # through a link to another disk
     with explained(path, needed, advice):
         path.parent.mkdir(parents=True, exist_ok=True)
         swept(path)
@@ -168,8 +171,11 @@ def made_once(
     The first process to come makes it, the others wait. What is there already needs no lock, so it
     may be on a read-only disk.
     """
+    seal = path.with_name(f".{path.name}.sum")
+
     def there() -> T:
-        path.stat()
+        if seal.read_text() != fingerprint(path):
+            raise ValueError(f"{path}: damaged")
         return read()
 
     with suppress(Exception):  # a damaged file can provoke nearly any
@@ -178,7 +184,22 @@ def made_once(
         with suppress(Exception):  # another process made it meanwhile
             return there()
         make()
+        with whole(seal, advice=advice) as draft:
+            draft.write_text(fingerprint(path))
     return read()
+
+
+def fingerprint(path: Path) -> str:
+    """SHA-256 of a file, or of all in a folder; of a large one some blocks stand for all."""
+    digest = hashlib.sha256()
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        size = file.stat().st_size
+        digest.update(f"{file.name} {size}\n".encode())
+        with open(file, "rb") as stream:
+            for start in range(0, size, max(BLOCK, size // BLOCKS)):
+                stream.seek(start)
+                digest.update(stream.read(BLOCK))
+    return digest.hexdigest()
 
 
 def _locked(lock: FileLock, note: Path, path: Path, wait: bool, advice: str) -> bool:

@@ -298,6 +298,9 @@ class Study:
     profile: str = ""
     device: str = ""
 
+    def __repr__(self) -> str:  # the generated one writes out all the records
+        return f"Study({len(self.runs)} runs, profile {self.profile!r}, device {self.device!r})"
+
     def values(self, name: str, /, **parameters: object) -> list:
         """What the runs recorded by that name; of those runs only that had these parameters.
 

@@ -379,7 +379,7 @@ def test_a_lock_that_cannot_be_made_says_what_would_help(tmp_path, monkeypatch):
 
 
 def test_what_is_there_is_not_made_again_and_needs_no_lock(tmp_path, monkeypatch):
-    (tmp_path / "entry").touch()
+    made_once(tmp_path / "entry", (tmp_path / "entry").touch)
     monkeypatch.setattr(files, "held", None)
     made_once(tmp_path / "entry", lambda: pytest.fail("made again"))
 

@@ -157,6 +157,7 @@ def _unzip(archive: Path, folder: Path):
         members = ((m, m.filename, m.file_size, stat.S_IFMT(m.external_attr >> 16) in plain)
                    for m in file.infolist())  # fmt: skip
         for member in _vetted(archive, members):
+            member.filename = member.filename.replace("\\", "/")  # some tools of Windows
             file.extract(member, folder)
 
 

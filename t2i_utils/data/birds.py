@@ -52,7 +52,16 @@ def load_birds(
     side = photographs.side_of("birds", size)  # the same margin as the flowers'
     folder, texts = photographs.find_folder(
         "birds", data_dir, "CUB_200_2011", PARTS, HOW_TO_GET_IT, captions_dir)
-    names = read_table(folder / "images.txt", str, "an id and a path")
+    photos = folder / "images"
+    kinds = {at.name for at in photos.iterdir()}
+
+    def path_of(text: str) -> str:
+        kind, name = text.replace("\\", "/").split("/", 1)
+        if kind not in kinds:
+            raise ValueError
+        return f"{kind}/{name}"
+
+    names = read_table(folder / "images.txt", path_of, f"an id and a photo's path in {photos}")
 
     def column(file: str, parse: Callable[[str], Any], expected: str) -> list:
         return list(read_table(folder / file, parse, expected, list(names)).values())
@@ -61,7 +70,6 @@ def load_birds(
                     f"an id and a class, 1 to {photographs.MOST_CLASSES:,}")
     trained = column("train_test_split.txt", ("0", "1").index, "an id, and 1 (train) or 0 (test)")
     boxes = column("bounding_boxes.txt", _box, "an id, x, y, and a width and a height above 0")
-    photos = folder / "images"
     photo_paths = [photos / name for name in names.values()]
     photo_state = photographs.signature_of(
         folder / "images.txt", folder / "bounding_boxes.txt", photos, code=__name__, few=True)
@@ -78,10 +86,10 @@ def load_birds(
                 (texts / name).with_suffix(".txt") for name in names.values()])),
         images=photographs.cached_photos(
             "birds", photo_state, photos, photo_paths, side,
-            lambda i: read_photo(photo_paths[i], boxes[i], side)),
+            lambda i, path: read_photo(path, boxes[i], side)),
         classes=classes,
         splits=splits,
-        crop=size,
+        crop=int(size),
         flip=True,
         origin=f"split={split}, size={size}",
     )
@@ -123,7 +131,8 @@ def read_class_names(folder: Path, paths: list[Path], labels: list[int]) -> list
     for path, label, place in zip(paths, labels, places, strict=True):
         if label < 1 or known.get(str(label)) != place:
             raise ValueError(f"birds: {path} is of class {label}, {known.get(str(label))!r}, "
-                             "expected a class from 1 with the name of its folder")
+                             "expected a class from 1 with the name of its folder, in "
+                             f"{listed} if that is there")
     return [known.get(str(label), f"class {label}") for label in range(1, max(labels) + 1)]
 
 

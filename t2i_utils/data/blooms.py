@@ -6,6 +6,7 @@ names: position, rotation, shade, the pattern of the background). `render` draws
 sentence again (both in `grammar.py`), so that every sentence can be checked against its picture.
 """
 
+import hashlib
 import json
 import math
 import random
@@ -18,8 +19,10 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from t2i_utils import files
+from t2i_utils.data import grammar
 from t2i_utils.data.captioned import CaptionedImages
 from t2i_utils.data.grammar import ATTRIBUTES, NAMES, describe, parse, to_row  # noqa: F401
+from t2i_utils.data.photographs import whole_number
 from t2i_utils.lesson import cache_advice, cache_dir, seed_for
 
 CLASS_ATTRIBUTES = ("petal_colour", "petal_shape", "centre_colour")
@@ -27,7 +30,7 @@ SENTENCES = 10
 UNSEEN_CLASSES = 20
 UNSEEN_SEED = 0  # one with which the even spread comes to 20
 STYLE = 20  # numbers in [0, 1) that a picture needs beside its attributes
-VERSION = "3"  # of the drawing and the grammar: part of the cache's name
+VERSION = "3"  # of the drawing and the grammar: of a run, and in the cache's name
 
 PETAL_RGB = torch.tensor(
     [[0.86, 0.08, 0.10], [0.98, 0.87, 0.12], [0.50, 0.14, 0.66], [0.97, 0.97, 0.95],
@@ -223,9 +226,8 @@ def load_blooms(n: int = 8000, size: int = 64, seed: int = 0) -> CaptionedImages
     `seen_test` (other pictures of the same classes), `test` (combinations never seen in training).
     Raises ValueError where `n` or `size` is too small, OSError where the cache cannot be written.
     """
-    if n < 1 or size < 8:
-        raise ValueError(f"Blooms: n={n}, size={size} found; expected n ≥ 1 and size ≥ 8 pixels")
-    folder = cache_dir("blooms") / f"v{VERSION}-n{n}-size{size}-seed{seed}"
+    n, size = whole_number("Blooms", "n", n, 1), whole_number("Blooms", "size", size, 8)
+    folder = cache_dir("blooms") / cache_name(n, size, seed)
     table, named, images, sentences = files.made_once(
         folder, lambda: draw_to_disk(folder, n, size, seed), cache_advice(), lambda: (
             np.load(folder / "attributes.npy"), np.load(folder / "named.npy"),
@@ -251,6 +253,12 @@ def load_blooms(n: int = 8000, size: int = 64, seed: int = 0) -> CaptionedImages
         attributes=torch.from_numpy(table[:, :-1].astype(np.int64)),
         named=torch.from_numpy(named.astype(np.int64)),
     )
+
+
+def cache_name(n: int, size: int, seed: int) -> str:
+    """The name of a data set's folder in the cache: another one where this code is another."""
+    code = b"".join(Path(file).read_bytes() for file in (__file__, grammar.__file__))
+    return f"v{VERSION}-n{n}-size{size}-seed{seed}-{hashlib.sha256(code).hexdigest()[:8]}"
 
 
 def draw_to_disk(folder: Path, n: int, size: int, seed: int) -> None:

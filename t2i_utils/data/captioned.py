@@ -14,7 +14,7 @@ from t2i_utils.lesson import seed_for
 
 def to_unit(images: UInt8[Tensor, "..."] | UInt8[np.ndarray, "..."]) -> Float[Tensor, "..."]:
     """Bytes 0..255 to float32 in [-1, 1], the range of tanh: what the networks see."""
-    images = torch.tensor(images) if isinstance(images, np.ndarray) else images
+    images = torch.tensor(images.copy()) if isinstance(images, np.ndarray) else images
     return images.float().div(127.5).sub_(1)  # a float tensor is its own .float(): not in place
 
 

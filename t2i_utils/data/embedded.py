@@ -36,10 +36,8 @@ class Stored:
         """The stored embeddings of these names, float32."""
         unknown = [sentence for sentence in sentences if sentence not in self.rows]
         if unknown:
-            raise ValueError(
-                f"{unknown[0]!r}: found no stored embedding of it, expected one of "
-                f"{len(self.rows):,} names such as {next(iter(self.rows))!r}"
-            )
+            raise ValueError(f"{unknown[0]!r}: found no stored embedding of it, expected one of "
+                             f"{len(self.rows):,} names such as {next(iter(self.rows))!r}")
         return self.table[[self.rows[sentence] for sentence in sentences]].float()
 
 
@@ -67,12 +65,12 @@ def load_embedded(
     paths = _matched(names, photos)
     widths = {part.embeddings.shape[-1] for part in parts}
     if len(widths) > 1:
-        raise ValueError(
-            f"embeddings: {data_dir}: found widths {sorted(widths)} in train and test, expected one"
-        )
+        raise ValueError(f"embeddings: {folders[0].parent}: found widths {sorted(widths)} in train "
+                         "and test, expected one")
     table = torch.cat([part.embeddings for part in parts]).half()
     if not table.isfinite().all():
-        raise ValueError(f"embeddings: {data_dir}: found values over 65,504, expected float16's")
+        raise ValueError(f"embeddings: {folders[0].parent}: found values over 65,504, expected "
+                         "float16's")
     numbers = torch.cat([part.classes for part in parts])
     known, classes = numbers.unique(return_inverse=True)
     train = len(parts[0].file_names)
@@ -82,12 +80,12 @@ def load_embedded(
         name="embeddings",
         images=photographs.cached_photos(
             "embeddings", signature, photos, paths, side,
-            lambda i: photographs.read_square("embeddings", paths[i], side)),
+            lambda i, path: photographs.read_square("embeddings", path, side)),
         captions=[[f"sentence {k} of {name}" for k in range(SENTENCES)] for name in names],
         classes=classes,
         class_names=[f"class {number}" for number in known.tolist()],
         splits={"train": torch.arange(train), "test": torch.arange(train, len(names))},
-        crop=size,
+        crop=int(size),
         flip=True,
         origin=f"size={size}",
     )  # fmt: skip
@@ -109,8 +107,6 @@ def _matched(names: list[str], photos: Path) -> list[Path]:
         found = f"{len(names):,} embeddings for {len(there):,} photos"
         found += f", {twice:,} of them for a photo that has others" if twice else ""
         found += f", {len(lost):,} for none ({', '.join(lost[:3])}, …)" if lost else ""
-        raise ValueError(
-            f"embeddings: {photos}: found {found}; expected those of each photo, "
-            "once, in train or test, matched by file name"
-        )
+        raise ValueError(f"embeddings: {photos}: found {found}; expected those of each photo, "
+                         "once, in train or test, matched by file name")
     return [there[name] for name in names]

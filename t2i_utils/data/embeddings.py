@@ -97,7 +97,7 @@ def read_pickle(path: Path) -> Any:
     try:
         data = path.read_bytes()
         changed = b"\r" in data and data.count(b"\n") == data.count(b"\r\n")
-        if b"p0\r" in data[:200] and data[:1] in b"(c":  # text, of protocol 0: it escapes its own
+        if b"\0" not in data and data[:1] != pickle.PROTO:  # text: it escapes its own line ends
             data = re.sub(rb"\r+\n", b"\n", data) if b"\n" in data else data.replace(b"\r", b"\n")
         return _ArrayUnpickler(data).load()
     except Exception as error:  # a broken file can provoke nearly any

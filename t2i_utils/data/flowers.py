@@ -48,10 +48,10 @@ def load_flowers(
     """
     if split not in SPLITS:
         raise ValueError(f"unknown split: found {split!r}, expected one of {', '.join(SPLITS)}")
-    if download:
+    if download and data_dir not in (None, ""):
         from torchvision.datasets import Flowers102  # here, as it takes a second to import
 
-        Flowers102(data_dir, download=True)
+        Flowers102(photographs.place(data_dir), download=True)
     side = photographs.side_of("flowers", size)
     folder, texts = photographs.find_folder(
         "flowers", data_dir, "flowers-102", PARTS, HOW_TO_GET_IT, captions_dir)
@@ -66,12 +66,12 @@ def load_flowers(
             "flowers", text_state, lambda: read_captions(texts, labels)),
         images=photographs.cached_photos(
             "flowers", photo_state, photos, paths, side,
-            lambda i: photographs.read_square("flowers", paths[i], side)),
+            lambda i, path: photographs.read_square("flowers", path, side)),
         classes=labels - 1,
         class_names=[class_name(label) for label in range(1, int(labels.max()) + 1)],
         splits=oxford_splits(folder) if split == "oxford" else photographs.class_disjoint_splits(
             "flowers", labels - 1, TEST_SHARE),
-        crop=size,
+        crop=int(size),
         flip=True,
         origin=f"split={split}, size={size}",
     )
@@ -85,7 +85,7 @@ def read_labels(folder: Path) -> Int64[Tensor, " N"]:
     path = folder / "imagelabels.mat"
     labels = _numbers(path, "labels", photographs.MOST_CLASSES)
     photos = "\n".join(os.listdir(folder / "jpg"))
-    last = max(map(int, re.findall(r"^image_(\d{5})\.jpg$", photos, re.MULTILINE)), default=0)
+    last = max(map(int, re.findall(r"^image_(\d{5})\.jpg$", photos, re.M | re.I)), default=0)
     if len(labels) < last:
         raise ValueError(f"flowers: {path}: found {len(labels)} labels, expected {last} as in jpg/")
     return labels
@@ -95,10 +95,12 @@ def _numbers(path: Path, name: str, most: int) -> Int64[Tensor, " _"]:
     """The whole numbers, 1 to `most`, by that name in one of the published .mat files."""
     try:
         held = loadmat(path)
-        found = ", ".join(f"{key} ({value.dtype}, {value.size})" for key, value in held.items()
-                          if isinstance(value, np.ndarray))  # fmt: skip
-        numbers = held.get(name, np.empty(0)).ravel()
-        if len(numbers) and numbers.dtype.kind in "iuf" and all(
+        found = ", ".join(f"{key} ({value.dtype}, {list(value.shape)})"
+                          for key, value in held.items() if isinstance(value, np.ndarray))
+        numbers = held.get(name, np.empty(0))
+        flat = numbers.size == max(numbers.shape)  # a row or a column
+        numbers = numbers.ravel()
+        if flat and len(numbers) and numbers.dtype.kind in "iuf" and all(
                 1 <= number <= most and number == int(number) for number in numbers.tolist()):
             return torch.from_numpy(numbers.astype(np.int64))
     except Exception as error:  # a broken file can provoke nearly any
@@ -115,8 +117,14 @@ def class_name(label: int) -> str:
 def oxford_splits(folder: Path) -> dict[str, Int64[Tensor, " _"]]:
     """The published splits, as picture indices from 0."""
     names, count = {"train": "trnid", "valid": "valid", "test": "tstid"}, len(read_labels(folder))
-    return {split: _numbers(folder / "setid.mat", name, count) - 1
-            for split, name in names.items()}
+    path, left = folder / "setid.mat", torch.ones(count + 1, dtype=torch.bool)
+    splits = {split: _numbers(path, name, count) for split, name in names.items()}
+    for name, own in zip(names.values(), splits.values(), strict=True):
+        if len(own.unique()) < len(own) or not left[own].all():
+            raise ValueError(f"flowers: {path}: found photos of {name!r} twice or in another "
+                             "split, expected each once in one of the three")
+        left[own] = False
+    return {split: own - 1 for split, own in splits.items()}
 
 
 def read_captions(texts: Path, labels: Int64[Tensor, " N"]) -> list[list[str]]:

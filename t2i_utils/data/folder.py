@@ -43,11 +43,11 @@ def load_folder(
         name="folder",
         images=photographs.cached_photos(
             "folder", state, folder, paths, side,
-            lambda i: photographs.read_square("folder", paths[i], side)),
+            lambda i, path: photographs.read_square("folder", path, side)),
         captions=captions,
         classes=classes,
         class_names=names,
         splits=splits,
-        crop=size,
+        crop=int(size),
         flip=not any(SIDES.search(sentence) for own in captions for sentence in own),
     )

@@ -7,10 +7,12 @@ import re
 import sys
 import unicodedata
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from numbers import Real
 from pathlib import Path
+from typing import Any, SupportsIndex
 
 import numpy as np
 import torch
@@ -28,7 +30,8 @@ TEXTS = ("text_c10", "text")  # the folder of the sentences, in whose place some
 LOOKED_AT = 300  # files of a published folder: of more, so many are looked at
 MOST_CLASSES = 10_000
 Place = str | int | os.PathLike | None  # a folder: `-p data_dir 2024` is a number
-LEFT_BY_TOOLS = re.compile(r"[.~$]|@eaDir$|__MACOSX$|lost\+found$|System Volume Information$")
+LEFT_BY_TOOLS = re.compile(r"[.~$@]|__MACOSX$|lost\+found$|System Volume Information$"
+                           r"|#(recycle|snapshot)$|RECYCLER$|Thumbs\.db$")
 
 
 def place(data_dir: Place) -> Path:
@@ -36,7 +39,12 @@ def place(data_dir: Place) -> Path:
     nothing = data_dir is None or data_dir == ""  # which would be the current folder
     number = isinstance(data_dir, int) and not isinstance(data_dir, bool)
     data_dir = f"{os.devnull}/none given" if nothing else str(data_dir) if number else data_dir
-    return files.expanded(data_dir).absolute()
+    path = files.expanded(data_dir)
+    try:
+        return path.absolute()
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{data_dir!r}: found no current folder, it is gone; expected an "
+                                "absolute path") from None
 
 
 def find_folder(
@@ -78,16 +86,20 @@ def listed(name: str, folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     Raises ValueError naming a link that leads nowhere, a name that cannot be printed, and what has
     sentences beside it, but none of these `suffixes`.
     """
-    paths = []
-    for own in (own for own in _scanned(folder) if os.path.isdir(own.path)):
-        kinds: dict[str, set[str]] = {}
-        for file in _scanned(own.path):
-            if (shown := file.path.encode(errors="backslashreplace").decode()) != file.path:
+    def sound(folder: str | Path) -> Iterator[os.DirEntry]:
+        for entry in _scanned(folder):
+            if (shown := entry.path.encode(errors="backslashreplace").decode()) != entry.path:
                 raise ValueError(f"{name}: {shown}: found a name that is not in UTF-8, expected "
                                  "one that is: rename it")
-            if file.is_symlink() and not os.path.exists(file.path):
-                found = texts.in_its_place(Path(file.path))
-                raise ValueError(f"{name}: {file.path}: found {found}, expected a file")
+            if entry.is_symlink() and not os.path.exists(entry.path):
+                found = texts.in_its_place(Path(entry.path))
+                raise ValueError(f"{name}: {entry.path}: found {found}, expected what it leads to")
+            yield entry
+
+    paths = []
+    for own in (own for own in sound(folder) if own.is_dir()):
+        kinds: dict[str, set[str]] = {}
+        for file in sound(own.path):
             if not file.is_dir():
                 stem, suffix = os.path.splitext(file.name)
                 kinds.setdefault(stem, set()).add(suffix.lower())
@@ -106,28 +118,34 @@ def _scanned(folder: str | Path) -> list[os.DirEntry]:
         return []
 
 
-def side_of(name: str, size: int) -> int:
+def side_of(name: str, size: SupportsIndex) -> int:
     """The side of stored pictures: crops of `size` and room for chance (76 for 64 in the papers).
 
     Raises ValueError for a size that is none.
     """
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise ValueError(f"{name}: size {size!r}, expected a whole number of pixels, 1 or more")
-    return round(size * 76 / 64)
+    return round(whole_number(name, "size", size, 1) * 76 / 64)
+
+
+def whole_number(name: str, what: str, value: Any, least: int) -> int:
+    """The value as an int; ValueError where it is no whole number, or less than `least`."""
+    number = None if isinstance(value, bool) or not hasattr(value, "__index__") else int(value)
+    if number is None or number < least:
+        raise ValueError(f"{name}: {what} {value!r}, expected a whole number, {least} or more")
+    return number
 
 
 def class_disjoint_splits(
-    name: str, classes: Int64[Tensor, " N"], test_share: float, least: int = 1
+    name: str, classes: Int64[Tensor, " N"], test_share: Real, least: int = 1
 ) -> dict[str, Int64[Tensor, " _"]]:
     """A share of the classes as "test", 5 % of the other classes' pictures as "seen_test".
 
     Drawn by hashes of a fixed seed, so the same on every machine and with every version. At `least`
     so many classes are for "test". Raises ValueError where fewer than two are left to train on.
     """
-    if not isinstance(test_share, float) or not 0 < test_share < 1:
+    if not isinstance(test_share, Real) or not 0 < test_share < 1:
         raise ValueError(f"{name}: test_share {test_share!r}, expected more than 0, less than 1")
 
-    def drawn(items: list[int], part: str, share: float, least: int = 1) -> list[int]:
+    def drawn(items: list[int], part: str, share: Real, least: int = 1) -> list[int]:
         order = sorted(items, key=lambda item: seed_for(0, name, part, item))
         return order[: max(least, round(len(items) * share))]
 
@@ -151,9 +169,9 @@ def read_captions(
     Raises FileNotFoundError naming the photos without sentences, ValueError naming the line that
     is empty or no text, or a file that does not hold `count` lines (None: as many as most files).
     """
-    captions = []
-    for path in _all_there(name, "captions", root, paths):
-        lines = [texts.AROUND.sub("", x) for x in texts.read_lines(name, path)]
+    captions, paths = [], _all_there(name, "captions", root, paths)
+    for path in paths:
+        lines = [x.strip(texts.AROUND) for x in texts.read_lines(name, path)]
         if "" in lines:
             raise ValueError(f"{name}: {path}, line {lines.index('') + 1}: empty sentence")
         captions.append([line.lower() for line in lines])
@@ -175,18 +193,13 @@ def cached_captions(
     """
     cached = cache_dir(name) / f"captions-{signature}.json"
 
-    def load() -> list[list[str]]:
-        digest, text = cached.read_bytes().split(b"\n", 1)
-        if digest != hashlib.sha256(text).hexdigest().encode():
-            raise ValueError("damaged")
-        return json.loads(text)
-
     def write():
         text = json.dumps(read()).encode()
         with files.whole(cached, len(text), cache_advice()) as part:
-            part.write_bytes(hashlib.sha256(text).hexdigest().encode() + b"\n" + text)
+            part.write_bytes(text)
 
-    return files.made_once(cached, write, cache_advice(), load)
+    return files.made_once(
+        cached, write, cache_advice(), lambda: json.loads(cached.read_bytes()))
 
 
 def cached_photos(
@@ -195,25 +208,19 @@ def cached_photos(
     root: Path,
     paths: list[Path],
     side: int,
-    read: Callable[[int], np.ndarray],
+    read: Callable[[int, Path], np.ndarray],
 ) -> UInt8[np.ndarray, "N 3 {side} {side}"]:
     """All photos as squares of `side` pixels, memory-mapped from a file that is written once.
 
-    `read(i)` gives photo i, that of `paths[i]`, as uint8 [3, side, side]; it is called in threads,
-    once for each signature. Raises FileNotFoundError naming photos missing under `root`, OSError
-    that says what would help where the cache cannot be written.
+    `read(i, path)` gives photo i, `paths[i]` as the disk has it, as uint8 [3, side, side]; it is
+    called in threads, once for each signature. Raises FileNotFoundError naming photos missing under
+    `root`, OSError that says what would help where the cache cannot be written.
     """
     cached = cache_dir(name) / f"photos-{side}-{signature}.npy"
     count = len(paths)
 
-    def load() -> np.ndarray:
-        photos = np.load(cached, mmap_mode="r")
-        if photos.shape != (count, 3, side, side) or photos.dtype != np.uint8:
-            raise ValueError("damaged")
-        return photos
-
     def write():
-        _all_there(name, "photos", root, paths)
+        there = _all_there(name, "photos", root, paths)
         header = {"descr": "|u1", "fortran_order": False, "shape": (count, 3, side, side)}
         with (files.whole(cached, count * 3 * side * side, cache_advice()) as part,
               open(part, "wb") as file, ThreadPoolExecutor(os.cpu_count()) as pool):
@@ -221,10 +228,12 @@ def cached_photos(
             starts, few = range(0, count, 256), count <= 256  # these take a second: no bar
             for start in tqdm(starts, "caching the photos, once", leave=False, disable=few):
                 # memory for a chunk, not for all
-                for photo in pool.map(read, range(start, min(start + 256, count))):
+                rows = range(start, min(start + 256, count))
+                for photo in pool.map(read, rows, there[start : start + 256]):
                     file.write(photo.tobytes())
 
-    return files.made_once(cached, write, cache_advice(), load)
+    return files.made_once(
+        cached, write, cache_advice(), lambda: np.load(cached, mmap_mode="r"))
 
 
 def signature_of(*places: Path, code: str = "", few: bool = False) -> str:
@@ -239,7 +248,7 @@ def signature_of(*places: Path, code: str = "", few: bool = False) -> str:
                                      for own in readers))  # fmt: skip
     folders = [at for at in places if at.is_dir()]
     folders += [Path(x.path) for at in folders if few for x in _scanned(at) if x.is_dir()]
-    inside = sorted((at.name, x.name, x.path) for at in folders for x in _scanned(at))
+    inside = sorted((str(at.absolute()), x.name, x.path) for at in folders for x in _scanned(at))
     digest.update(repr([names for *names, _ in inside]).encode("utf-8", "surrogateescape"))
     step = max(1, len(inside) // LOOKED_AT) if few else 1
     alone = [at for at in (*places, *folders) if few or at not in folders]
@@ -264,7 +273,8 @@ def _all_there(name: str, what: str, root: Path, paths: list[Path]) -> list[Path
     for path in paths:
         own = there[path.parent].get(path.name) or there[path.parent].get(alike(path.name))
         found.append(path.with_name(own) if own else None)
-    missing = [path.name for path, own in zip(paths, found, strict=True) if own is None]
+    missing = [str(path.relative_to(root)) for path, own in zip(paths, found, strict=True)
+               if own is None]  # fmt: skip
     if missing:
         more = ", ..." if len(missing) > 5 else ""
         raise FileNotFoundError(f"{name}: {what} missing for {len(missing)} of {len(paths)} "

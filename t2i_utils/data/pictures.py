@@ -10,6 +10,8 @@ from PIL import Image, ImageOps
 
 from t2i_utils.data.texts import in_its_place
 
+GREYS = {"L;2": 85, "L;4": 17}  # of a PNG with 2 or 4 bits: from one grey to the next
+
 
 def read_square(name: str, path: Path, side: int) -> UInt8[np.ndarray, "3 {side} {side}"]:
     """A photo, its shorter side resized to `side` pixels, and cut to the square in its centre."""
@@ -42,10 +44,13 @@ def rgb(image: Image.Image, upright: bool = False) -> Image.Image:
     if most and image.width * image.height > most:
         raise ValueError(f"found {image.width} by {image.height} pixels, expected at most {most:,} "
                          "where they cannot be decoded smaller")
+    depth = image.tile[0][3] if image.tile else ""
     with suppress(Exception):  # EXIF data that cannot be read turn nothing
         if upright:
             ImageOps.exif_transpose(image, in_place=True)
     clear = image.info.get("transparency")
+    if image.mode == "L" and isinstance(clear, int) and depth in GREYS:  # scaled as pixels are
+        image.info["transparency"] = clear * GREYS[depth]
     if isinstance(clear, tuple) and max(clear) > 255:  # of 16 bits, of which Pillow keeps the upper
         image.info["transparency"] = tuple(level >> 8 for level in clear)
     if image.mode[0] in "IF":

@@ -16,7 +16,7 @@ OTHERS = {
 }
 # breaks that only some programs take for a new line, and what no sentence holds: NUL, for one
 ODD = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029]")
-AROUND = re.compile(r"^[\s\u200b\u2060]+|[\s\u200b\u2060]+$")  # spaces, those without width, too
+AROUND = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\u200b\u2060"  # to be stripped
 
 
 def read_lines(name: str, path: Path) -> list[str]:
@@ -35,7 +35,7 @@ def read_lines(name: str, path: Path) -> list[str]:
     try:
         text = data.decode(encoding).replace("\ufeff", "")
     except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
+        line = len(re.split(rb"\r*\n|\r", data[: error.start]))
         byte = f"byte 0x{data[error.start]:02X}, which is no {encoding}"
         raise ValueError(f"{name}: {path}, line {line}: found {byte}, expected text saved as UTF-8"
                          ) from None  # fmt: skip
@@ -46,7 +46,7 @@ def read_lines(name: str, path: Path) -> list[str]:
             raise ValueError(f"{name}: {path}, line {number}: found U+{ord(odd[0]):04X} ({with_it} "
                              f"lines where it ends one, {without} where not), expected UTF-8 with "
                              "a line feed after each line")
-    while lines and not AROUND.sub("", lines[-1]):
+    while lines and not lines[-1].strip(AROUND):
         lines.pop()
     return lines
 

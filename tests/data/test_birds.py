@@ -266,14 +266,14 @@ def test_missing_parts_of_a_folder_are_named(folder, part):
 def test_photos_without_captions_are_named(folder):
     for number in (2, 7):
         captions(folder, number).unlink()
-    named = "2 of 8 pictures in .*text_c10: Bird_0002_77.txt, Bird_0007_77.txt$"
+    named = "2 of 8 pictures in .*text_c10: 003.Wren/Bird_0002_77.txt, 001.Auk/Bird_0007_77.txt$"
     with pytest.raises(FileNotFoundError, match="birds: captions missing for " + named):
         load_birds(folder)
 
 
 def test_missing_photos_are_named(folder, tmp_path):
     photo(folder, 8).unlink()
-    named = "1 of 8 pictures in .*images: Bird_0008_77.jpg$"
+    named = "1 of 8 pictures in .*images: 003.Wren/Bird_0008_77.jpg$"
     with pytest.raises(FileNotFoundError, match="birds: photos missing for " + named):
         load_birds(folder)
     assert cached(tmp_path, "photos*") == []

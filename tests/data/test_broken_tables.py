@@ -52,7 +52,7 @@ def test_labels_that_are_cut_anywhere_are_named(flowers, packed):  # noqa: F811
 def test_two_files_that_are_swapped_are_named(flowers):  # noqa: F811
     for source, goal in (("imagelabels", "new"), ("setid", "imagelabels"), ("new", "setid")):
         (flowers / f"{source}.mat").rename(flowers / f"{goal}.mat")
-    found = r"imagelabels.mat: found trnid \(.*, 3\), valid \(.*, 2\).*, expected .* with 'labels'"
+    found = r"imagelabels.mat: found trnid \(.*3\]\), valid \(.*2\]\).*, expected .* with 'labels'"
     with pytest.raises(ValueError, match=found):
         load_flowers(flowers, size=16)
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from t2i_utils import pairs, trainer
+from t2i_utils.data import flowers
 from t2i_utils.data.captioned import Batches
 from t2i_utils.data.embedded import Stored, load_embedded
-from t2i_utils.data.flowers import find_folder
-from t2i_utils.data.photographs import read_square
+from t2i_utils.data.photographs import find_folder, read_square
 from t2i_utils.models.char_cnn_rnn import SentenceEncoder
 from t2i_utils.profiles import PROFILES
 
@@ -112,7 +112,7 @@ class Counts(SentenceEncoder):
 def test_real_flowers_train_on_the_same_batches_from_pickles_and_from_captions(
     flowers_dir, tmp_path, monkeypatch
 ):
-    folder = find_folder(flowers_dir)
+    folder = find_folder("flowers", flowers_dir, "flowers-102", flowers.PARTS, "")[0]
     write_flowers(flowers_dir, tmp_path, Counts().encode)
     monkeypatch.setattr(pairs.char_cnn_rnn, "load_text_encoder", lambda name: Counts())
     small = PROFILES["smoke"]

@@ -364,7 +364,6 @@ def test_a_link_that_leads_nowhere_is_named(own, kind):
 @pytest.mark.skipif(os.name == "nt", reason="links need a right there")
 def test_a_link_to_itself_is_named(own):
     (own / "class 0" / "loop.jpg").symlink_to("loop.jpg")
-    (own / "loop").symlink_to("loop")
     with pytest.raises(ValueError, match="loop.jpg: found a link to loop.jpg, which is not there"):
         load_folder(own, size=16)
 
