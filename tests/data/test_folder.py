@@ -82,7 +82,7 @@ def test_a_folder_without_classes_is_named(tmp_path, data_dir):
 
 def test_a_picture_without_sentences_is_named(folder):
     (folder / "tulips" / "picture 1.txt").unlink()
-    with pytest.raises(FileNotFoundError, match="captions missing for 1 of 20 .*tulips.picture 1.txt"):
+    with pytest.raises(FileNotFoundError, match="missing for 1 of 20 .*tulips.picture 1.txt"):
         load_folder(folder)
 
 
