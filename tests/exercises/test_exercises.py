@@ -780,14 +780,14 @@ WRONG = {
         ("generator=generator", "generator=None", "the one given"),
     ],
     ("04_text_encoder", 1): [
-        ("(width - 1) * jump", "(width - 1) * stride", "before the stride changes"),
+        ("(width - 1) * jump", "(width - 1) * stride", "concerns the next"),
         ("        letters += (width - 1) * jump  # its inputs stand `jump` letters apart\n"
          "        jump *= stride", "        jump *= stride\n        letters += (width - 1) * jump",
          "before the stride"),
         ("letters += (width - 1) * jump", "letters *= width", "do not multiply"),
         ("letters += (width - 1) * jump", "letters += width * jump", "sees 4 inputs"),
         ("jump *= stride", "jump += stride - 1", "strides multiply"),
-        ("jump *= stride", "jump *= 3 if width == 3 else 1", "need not be the layer's width"),
+        ("jump *= stride", "jump *= 3 if width == 3 else 1", "should give"),
         ("letters += (width - 1) * jump", "letters += width - 1", "k − 1"),
         ("return letters, jump", "return letters", "the pair"),
         ("return letters, jump", "return [letters, jump]", "not a list"),
@@ -797,18 +797,47 @@ WRONG = {
         ("letters += (width - 1) * jump", "letters = (letters - 1) * stride + width",
          "from the last layer"),
         ("jump *= stride", "jump = max(jump, stride) ** 2 if jump > 1 else stride",
-         "strides multiply"),
-        ("letters, jump = 1, 1", "letters, jump = 1.0, 1.0", "not floats"),
+         "should give"),
+        ("letters, jump = 1, 1", "letters, jump = 1.0, 1.0", "two ints, found"),
         ("    for width, stride in layers:",
-         "    while layers:\n        width, stride = layers.pop(0)", "leave the caller's list"),
+         "    while layers:\n        width, stride = layers.pop(0)", "list was changed"),
+        ("letters, jump = 1, 1", "letters, jump = 0, 1", "an input sees itself"),
+        ("jump *= stride", "jump += stride", "they are not added"),
+        ("jump *= stride", "jump = stride", "not the last one's alone"),
+        ("jump *= stride", "jump = max(jump, stride)", "not the largest alone"),
+        ("jump *= stride", "jump *= stride if stride == width else 1", "a stride counts whatever"),
+        ("        jump *= stride\n", "", "every layer with a stride"),
+        ("in layers:", "in layers[::-1]:", "from the last layer to the first"),
+        ("in layers:", "in layers[:-1]:", "should give"),
+        ("in layers:", "in layers[:6]:", "should give"),
+        ("in layers:", "in sorted(layers):", "should give"),
+        ("in layers:", "in set(layers):", "should give"),
+        ("for width, stride in", "for stride, width in", r"a pair is \(width, stride\)"),
+        ("(width - 1) * jump", "(width - stride) * jump", "not k − stride"),
+        ("return letters, jump", "return letters, jump / 1", "two ints"),
+        ("return letters, jump", "return torch.tensor(letters), torch.tensor(jump)", "two ints"),
+        ("return letters, jump", "return f'{letters}, {jump}'", "the pair"),
+        ("return letters, jump", "return min(letters, 201), jump", "should give"),
+        ("return letters, jump", "return 48, 9", "should give"),
+        ("return letters, jump", "return letters, jump if layers else 0", "should give"),
+        ("    letters, jump = 1, 1\n", "    layers.sort()\n    letters, jump = 1, 1\n",
+         "list was changed"),
+        (
+            "def field_of_view(layers, seen=[1, 1]):\n"
+            "    for width, stride in layers:\n"
+            "        seen[0] += (width - 1) * seen[1]\n"
+            "        seen[1] *= stride\n"
+            "    return tuple(seen)",
+            "asked again",
+        ),
     ],
     ("04_text_encoder", 2): [
-        ("-torch.inf", "0.0", "largest of column n|must not win"),
+        ("-torch.inf", "0.0", "must not win"),
         ("-torch.inf", "-100.0", "must not win"),
         ("~rivals", "torch.eye(len(rivals), dtype=torch.bool)", "only rivals compete"),
         ("~rivals", "torch.zeros_like(rivals)", "no rival of itself"),
         ("~rivals", "~rivals.T", "the mask is not symmetric"),
-        ("~rivals", "rivals", "a margin apart|only rivals|no rival of itself"),
+        ("~rivals", "rivals", "the wrong way round"),
         ("F.relu(margin + competing.amax(1) - own)", "(margin + competing.amax(1) - own)",
          "never negative"),
         ("(sentences + pictures).mean()", "(sentences + pictures).mean() / 2", "add the two"),
@@ -817,7 +846,7 @@ WRONG = {
         ("(sentences + pictures).mean()", "sentences.mean()", "rival pictures of each sentence"),
         ("(sentences + pictures).mean()", "pictures.mean()", "rival sentences of each picture"),
         ("competing.amax(0)", "competing.amax(1)", "down the columns"),
-        ("(sentences + pictures).mean()", "(sentences + pictures).max()", "then the mean over n"),
+        ("(sentences + pictures).mean()", "(sentences + pictures).max()", "not the largest of all"),
         ("    compatibility = theta @ phi.T",
          "    margin = 1.0\n    compatibility = theta @ phi.T", "the margin that was given"),
         ("    sentences = F.relu(margin + competing.amax(1) - own)",
@@ -839,8 +868,8 @@ WRONG = {
          "gradients must flow"),
         ("theta @ phi.T", "theta @ phi.detach().T", "to θ and to φ"),
         ("theta @ phi.T", "theta.detach() @ phi.T", "to θ and to φ"),
-        ("compatibility.masked_fill", "compatibility.detach().masked_fill", "is detached"),
-        ("compatibility.diagonal()", "compatibility.diagonal().detach()", "is detached"),
+        ("compatibility.masked_fill", "compatibility.detach().masked_fill", "rivals are detached"),
+        ("compatibility.diagonal()", "compatibility.diagonal().detach()", "own pairs are detached"),
         ("    return (sentences + pictures).mean()",
          "    return (F.relu((margin + competing.amax(1) - own).mean())\n"
          "            + F.relu((margin + competing.amax(0) - own).mean()))", "before the mean"),
@@ -852,24 +881,69 @@ WRONG = {
          "    return (F.relu(margin + competing.amax(1)[:, None] - own).mean()\n"
          "            + F.relu(margin + competing.amax(0)[:, None] - own).mean())", "check shapes"),
         ("compatibility.masked_fill(~rivals, -torch.inf)",
-         "compatibility + (~rivals) * -torch.inf", "0 · ∞ is nan"),
+         "compatibility + (~rivals) * -torch.inf", "0 · ∞ is"),
         ("compatibility.masked_fill(~rivals, -torch.inf)",
-         "compatibility.masked_fill(rivals, -torch.inf)", "the wrong way round|margin apart"),
+         "compatibility.masked_fill(rivals, -torch.inf)", "the wrong way round"),
         ("margin + competing.amax(1) - own", "margin + own - competing.amax(1)",
-         "sign is turned|largest of row|margin apart"),
+         "sign is turned"),
         ("theta @ phi.T", "F.normalize(theta, dim=1) @ F.normalize(phi, dim=1).T",
-         "not cosines|margin apart"),
+         "not cosines"),
         ("competing.amax(1)", "competing.max(1)", "amax"),
         ("margin + competing.amax(0)", "competing.amax(0)", "both directions have the margin"),
+        ("(sentences + pictures).mean()", "torch.maximum(sentences, pictures).mean()",
+         "both count"),
+        ("(sentences + pictures).mean()", "(sentences + pictures).mean().item()", "as a tensor"),
+        ("(sentences + pictures).mean()", "torch.tensor((sentences + pictures).mean().item())",
+         "gradients must flow"),
+        ("(sentences + pictures).mean()",
+         "torch.tensor((sentences + pictures).mean().item(), requires_grad=True)",
+         "none reaches θ"),
+        ("(sentences + pictures).mean()", "(sentences + pictures).sum() / 6", "for a batch of 9"),
+        ("(sentences + pictures).mean()", "(sentences + pictures).median()", "for a batch of 6"),
+        ("(sentences + pictures).mean()", "(sentences + pictures).clamp(max=100).mean()",
+         "for a batch of 12"),
+        ("(sentences + pictures).mean()",
+         "sentences[sentences > 0].mean() + pictures[pictures > 0].mean()", "for a batch of 6"),
+        ("(sentences + pictures).mean()", "(sentences.detach() + pictures).mean()",
+         "its gradient is not"),
+        ("(sentences + pictures).mean()", "(sentences + pictures.detach()).mean()",
+         "its gradient is not"),
+        ("F.relu(margin + competing.amax(1) - own)",
+         "F.softplus(margin + competing.amax(1) - own)", "no softplus"),
+        ("F.relu(margin + competing.amax(0) - own)", "(margin + competing.amax(0) - own).abs()",
+         "not the size"),
+        ("F.relu(margin + competing.amax(1) - own)",
+         "F.relu(margin + competing.amax(1) - own) ** 2", "not its square"),
+        ("F.relu(margin + competing.amax(0) - own)",
+         "F.leaky_relu(margin + competing.amax(0) - own)", "for a batch of 6"),
+        ("competing.amax(1)", "competing.logsumexp(1)", "for a batch of 6"),
+        ("competing.amax(1)", "competing.topk(2).values.mean(1)", "for a batch of 6"),
+        ("competing.amax(1)", "competing.detach().amax(1)", "rival sentences are detached"),
+        ("competing.amax(0)", "competing.detach().amax(0)", "rival pictures are detached"),
+        ("amax(0) - own)", "amax(0) - own.detach())", "its gradient is not"),
+        ("margin + competing.amax(1)", "competing.amax(1)", "both directions have the margin"),
+        ("compatibility.diagonal()", "compatibility.diagonal().mean()", "not against their mean"),
+        ("compatibility.diagonal()", "compatibility.diagonal() * 0", "subtract its product"),
+        ("compatibility.diagonal()", "compatibility.diagonal().sort().values", "for a batch of 6"),
+        ("~rivals", "~(rivals | rivals.T)", "taken as it is"),
+        ("~rivals", "~(rivals & rivals.T)", "taken as it is"),
+        ("~rivals", "rivals.logical_not_()", "an input was changed"),
+        ("-torch.inf", "-1e4", "must not win"),
+        ("    compatibility = theta", "    theta /= theta.norm(dim=1, keepdim=True)\n"
+         "    compatibility = theta", "an input was changed"),
+        ("theta @ phi.T", "theta[:, :3] @ phi[:, :3].T", "for a batch of 6"),
+        ("theta @ phi.T", "phi @ theta.T", "the mask is not symmetric"),
+        ("theta @ phi.T", "theta @ phi.T / theta.shape[1] ** 0.5", "for a batch of 6"),
+        ("theta @ phi.T", "-torch.cdist(theta, phi)", "for a batch of 6"),
     ],
     ("04_text_encoder", 3): [
         ('"all three": 1.0', '"all three": 100', "not 20"),
-        ('"all three": 1.0', '"all three": 1 / 20', "the three together are the class"),
-        ('"centre": 1 / 5', '"centre": 1 / 4', "pick one of those five"),
-        ('"centre": 1 / 5', '"centre": 1 / 20', "five flowers of the twenty fit"),
+        ('"all three": 1.0', '"all three": 1 / 20', "together they are the class"),
+        ('"centre": 1 / 5', '"centre": 1 / 4', "pick one of those"),
+        ('"centre": 1 / 5', '"centre": 1 / 20', "those five apart"),
         ('"background": 4 / 20', '"background": 1 / 4', "the reader picks one of those"),
         ('"background": 4 / 20', '"background": 1 / 20', "more often"),
-        ('"background": 4 / 20', '"background": 1.0', "the reader picks one of those"),
+        ('"background": 4 / 20', '"background": 1.0', "one guess among them"),
         ('"background": 4 / 20', '"background": 0.35', "less often than that"),
         ('"all three": 1.0', '"all three": "1"', "plain numbers"),
         ('"all three": 1.0', '"all three": torch.tensor(1.0)', "plain numbers"),
@@ -880,6 +954,22 @@ WRONG = {
         ('"why": "c"}', '"because": "c"}', "the five entries are"),
         ('return {"all three": 1.0, "centre": 1 / 5, "background": 4 / 20, "nothing": 1 / 20, '
          '"why": "c"}', "return 1.0, 0.2, 0.2, 0.05", "return a dict"),
+        ('"centre": 1 / 5', '"centre": 4 / 19', "is among the twenty"),
+        ('"centre": 1 / 5', '"centre": 5', "not 20; found 5"),
+        ('"centre": 1 / 5', '"centre": 0.22', "those five apart"),
+        ('"centre": 1 / 5', '"centre": 1 / 3', "those five apart"),
+        ('"nothing": 1 / 20', '"nothing": 1 / 19', "not beside them"),
+        ('"nothing": 1 / 20', '"nothing": False', "plain numbers"),
+        ('"nothing": 1 / 20', '"nothing": 1 / 4', "all twenty fit"),
+        ('"nothing": 1 / 20', '"nothing": None', "plain numbers"),
+        ('"all three": 1.0', '"all three": True', "plain numbers"),
+        ('"all three": 1.0', '"all three": math.nan', "between 0 and 1"),
+        ('"all three": 1.0', '"all three": 0.95', "how many fit"),
+        ('"background": 4 / 20', '"background": 1 / 5.75', "the mean of one over"),
+        ('"background": 4 / 20', '"background": 4 / 19', "less often than that"),
+        ('"background": 4 / 20', '"background": 3 / 20', "stand before a given"),
+        ('"background": 4 / 20', '"background": 0.2, "silence": 0.1', "the five entries are"),
+        ('"why": "c"', '"why": ["c"]', "one of"),
     ],
     ("05_measuring", 1): [
         ("xx.sum() - xx.trace() + yy.sum() - yy.trace()", "xx.sum() + yy.sum()",
@@ -890,9 +980,9 @@ WRONG = {
         ("(a @ b.T / a.shape[1] + 1) ** 3", "(a @ b.T / a.shape[1]) ** 3", "1 is added before"),
         ("(a @ b.T / a.shape[1] + 1) ** 3", "(a @ b.T / a.shape[1] + 1) ** 2", "not a square"),
         ("2 * kernel(x, y).mean()", "kernel(x, y).mean()", "counts twice"),
-        ("within - 2 *", "within + 2 *", "counts twice"),
+        ("within - 2 *", "within + 2 *", "is taken off"),
         ("(values.std() / len(values) ** 0.5).item()", "values.std().item()",
-         "the error of their mean is smaller"),
+         "not yet the error of their mean"),
         ("len(values) ** 0.5", "len(values)", "not by the number"),
         ("values.std()", "values.std(correction=0)", "as it stands"),
         ("return values.mean().item(), (values.std() / len(values) ** 0.5).item()",
@@ -901,7 +991,7 @@ WRONG = {
          "return values.mean().item()", "two floats"),
         ("    values = []", "    block = min(len(real), len(fake))\n    values = []",
          "not one over all features"),
-        ("real, fake))\n        xx", "real, real))\n        xx", "counts twice"),
+        ("real, fake))\n        xx", "real, real))\n        xx", "compare real with fake"),
         ("        within = (xx.sum() - xx.trace() + yy.sum() - yy.trace()) / (block * (block - 1))",
          "        within = (xx.sum() - xx.trace() + yy.sum() - yy.trace()) / block**2",
          "not n²"),
@@ -917,13 +1007,72 @@ WRONG = {
         ("range(min(len(real), len(fake)) // block)", "range(len(real) // block)",
          "from what is given"),
         ("range(min(len(real), len(fake)) // block)", "range(3)", "from what is given"),
-        ("values.mean().item()", "values.median().item()", "is it block"),
+        ("values.mean().item()", "values.median().item()", "no median"),
         ("len(values) ** 0.5", "block ** 0.5", "how many blocks there are"),
+        ("+ 1) ** 3", "+ 1) ** 1", r"a cube: \*\* 3"),
+        ("a.shape[1] + 1", "a.shape[1] ** 0.5 + 1", "from what is given"),
+        ("a.shape[1] + 1", "len(a) + 1", "from what is given"),
+        ("a @ b.T / a.shape[1]", "F.normalize(a, dim=1) @ F.normalize(b, dim=1).T",
+         "from what is given"),
+        ("values.mean().item()", "values.sum().item()", "not their sum"),
+        ("return values.mean().item()", "return values[0].item()", "first block's"),
+        ("return values.mean().item()", "return values.mean().abs().item()", "below 0"),
+        ("return values.mean().item()", "return max(values.mean().item(), 0.0)", "below 0"),
+        ("values = torch.stack(values)", "values = torch.stack(values[:-1])", "last whole block"),
+        ("values = torch.stack(values)", "values = torch.stack(values).sqrt()",
+         "from what is given"),
+        ("(values.std() / len(values) ** 0.5)", "(values.std() / (len(values) - 1) ** 0.5)",
+         "has the n − 1"),
+        ("(values.std() / len(values) ** 0.5)", "(values.var() / len(values))", "take the root"),
+        ("(values.std() / len(values) ** 0.5)", "(values.var() / len(values) ** 0.5)",
+         "not the variance"),
+        ("(values.std() / len(values) ** 0.5)", "values.var()", "not the variance"),
+        ("len(values) ** 0.5", "len(real) ** 0.5", "from what is given"),
+        ("(values.std() / len(values) ** 0.5)", "(1.96 * values.std() / len(values) ** 0.5)",
+         "from what is given"),
+        ("return values.mean().item(), (values", "return (values", "two floats"),
+        ("values.mean().item(), (values.std() / len(values) ** 0.5).item()",
+         "round(values.mean().item()), round((values.std() / len(values) ** 0.5).item())",
+         "two floats"),
+        ("range(min(len(real), len(fake)) // block)", "range(len(fake) // block)",
+         "from what is given"),
+        ("range(min(len(real), len(fake)) // block)",
+         "range(-(-min(len(real), len(fake)) // block))", "from what is given"),
+        ("own[i * block : (i + 1) * block]", "own[i * block // 2 : i * block // 2 + block]",
+         "from what is given"),
+        ("own[i * block : (i + 1) * block]",
+         "own[i :: min(len(real), len(fake)) // block][:block]", "from what is given"),
+        ("own[i * block : (i + 1) * block]", "own[torch.randperm(len(own))[:block]]",
+         "from what is given"),
+        ("        xx, yy = ", "        x = real[:block].double()\n        xx, yy = ",
+         "from what is given"),
+        ("kernel(x, x), kernel(y, y)", "kernel(x, x), kernel(x, x)", "from what is given"),
+        ("(block * (block - 1))", "(20 * 19)", "from what is given"),
+        ("        values.append(within - 2 * kernel(x, y).mean())",
+         "        for j in range(min(len(real), len(fake)) // block):\n"
+         "            other = fake[j * block : (j + 1) * block].double()\n"
+         "            of_y = kernel(other, other)\n"
+         "            of_y = (of_y.sum() - of_y.trace()) / (block * (block - 1))\n"
+         "            of_x = (xx.sum() - xx.trace()) / (block * (block - 1))\n"
+         "            values.append(of_x + of_y - 2 * kernel(x, other).mean())",
+         "not every block against every other"),
+        (
+            "def kid_with_error(real, fake, block):\n"
+            "    values = []\n"
+            "    for x, y in zip(real.double().split(block), fake.double().split(block)):\n"
+            "        sums = [((a @ b.T / a.shape[1] + 1) ** 3) for a, b in ((x, x), (y, y))]\n"
+            "        within = sum((k.sum() - k.trace()) / (len(k) * (len(k) - 1)) for k in sums)\n"
+            "        values.append(within - 2 * ((x @ y.T / x.shape[1] + 1) ** 3).mean())\n"
+            "    values = torch.stack(values)\n"
+            "    return values.mean().item(), (values.std() / len(values) ** 0.5).item()",
+            "left over|from what is given",
+        ),
+        ("    values = []\n", "    real -= real.mean(0)\n    values = []\n", "were changed"),
     ],
     ("05_measuring", 2): [
         ("(nearest_in_train(fake) < yardstick).float().mean().item()",
          "(nearest_in_train(fake).mean() / nearest_in_train(held_out).mean()).item()",
-         "copies, all of them"),
+         "no ratio of distances"),
         ("    return (nearest_in_train(fake) < yardstick).float().mean().item()",
          "    return float(nearest_in_train(fake).median() < yardstick)",
          "judge picture by picture"),
@@ -935,35 +1084,76 @@ WRONG = {
         (".float().mean().item()", ".float().mean()", "return a Python float"),
         (".float().mean().item()", ".float().mean().item() * 100", "not a percentage"),
         ("nearest_in_train(held_out).quantile(q)", "nearest_in_train(fake).quantile(q)",
-         "not the.fakes.|copies, all of them|of train"),
+         "not the fakes."),
         ("torch.cdist(features, train).amin(1)", "torch.cdist(features, held_out).amin(1)",
-         "distance to .train.|of train"),
-        (".quantile(q)", ".quantile(1 - q)", "no more"),
-        (".quantile(q)", ".quantile(0.01)", "for the q that was given"),
-        (".amin(1)", ".mean(1)", "copies, all of them|of train"),
-        (".amin(1)", ".amax(1)", "copies, all of them|of train"),
+         "whatever train is"),
+        (".quantile(q)", ".quantile(1 - q)", "not 1 − q"),
+        (".quantile(q)", ".quantile(0.01)", "the q that was given"),
+        (".amin(1)", ".mean(1)", "not the mean over train"),
+        (".amin(1)", ".amax(1)", "not to the farthest"),
         ("torch.cdist(features, train).amin(1)", "torch.cdist(features, train).amin(0)",
-         "copies, all of them|of train|no more|take the"),
+         "of train and"),
         ("nearest_in_train(held_out).quantile(q)",
-         "torch.cdist(train, held_out).amin(1).quantile(q)", "other way"),
+         "torch.cdist(train, held_out).amin(1).quantile(q)", "other way round"),
         ("nearest_in_train(held_out).quantile(q)",
          "torch.cdist(held_out, held_out).kthvalue(2, 1).values.quantile(q)",
-         "other way|take the|no more"),
+         "not to the nearest other held-out"),
         ("nearest_in_train(held_out).quantile(q)",
          "nearest_in_train(held_out).sort().values[:int(q * len(train)) + 1].max()",
-         "held-out. picture|take the"),
+         "are nearer than the yardstick; found"),
         ("nearest_in_train(held_out).quantile(q)",
          "torch.distributions.Normal(nearest_in_train(held_out).mean(), "
-         "nearest_in_train(held_out).std()).icdf(torch.tensor(q))", "mean and spread|take the"),
+         "nearest_in_train(held_out).std()).icdf(torch.tensor(q))", "mean and spread"),
+        ("(nearest_in_train(fake) < yardstick)", "(nearest_in_train(fake) <= yardstick)",
+         "just as near does not count"),
+        (".float().mean().item()", ".sum().item() * 1.0", "not how many"),
+        (".float().mean().item()", ".float().mean().item() - q", "q is not taken off"),
+        (".float().mean().item()", ".float().mean().item() > q", "a Python float"),
+        (".float().mean().item()", ".float().mean().round(decimals=1).item()", "found"),
+        (".float().mean().item()", ".any().float().item()", "the same whatever"),
+        (".float().mean().item()", ".float().sum().item() / len(held_out)", "found"),
+        (".float().mean().item()", ".float().sum().item() / len(train)", "found"),
+        ("nearest_in_train(held_out).quantile(q)", "q", "q is a share, no distance"),
+        ("nearest_in_train(held_out).quantile(q)", "q * nearest_in_train(held_out).mean()",
+         "not q times"),
+        ("nearest_in_train(held_out).quantile(q)", "q * nearest_in_train(held_out).max()",
+         "not q times"),
+        (".quantile(q)", ".median()", "not the middle"),
+        (".quantile(q)", ".quantile(q / 100)", "found"),
+        (".quantile(q)", ".min()", "found"),
+        ("quantile(q)\n", "quantile(q) / 2\n", "found"),
+        ("nearest_in_train(held_out).quantile(q)",
+         "torch.cdist(held_out, train).flatten().quantile(q)", "not of all distances"),
+        ("(nearest_in_train(fake) < yardstick)",
+         "(torch.cdist(fake, held_out).amin(1) < yardstick)", "nearest of .train., too"),
+        ("(nearest_in_train(fake) < yardstick)", "(torch.cdist(fake, train) < yardstick)",
+         "not every pair"),
+        ("(nearest_in_train(fake) < yardstick)", "(torch.cdist(fake, train).amin(0) < yardstick)",
+         "not one for each of train"),
+        ("(nearest_in_train(fake) < yardstick)", "(nearest_in_train(fake) ** 2 < yardstick)",
+         "distances with distances"),
+        ("torch.cdist(features, train).amin(1)", "torch.cdist(features, train, p=1).amin(1)",
+         "not the sum of absolute"),
+        ("torch.cdist(features, train).amin(1)",
+         "1 - (F.normalize(features, dim=1) @ F.normalize(train, dim=1).T).amax(1)",
+         "lengths count"),
+        ("torch.cdist(features, train)", "torch.cdist(features, train[:50])", "found"),
+        ("torch.cdist(features, train).amin(1)",
+         "torch.cdist(features, train).kthvalue(2, 1).values", "found"),
+        ("torch.cdist(features, train).amin(1)",
+         "(features - train[torch.randint(len(train), (len(features),))]).norm(dim=1)", "found"),
+        ("torch.cdist(features, train).amin(1)",
+         "(features - train.mean(0)).norm(dim=1)", "found"),
+        ("    yardstick = ", "    train -= train.mean(0)\n    yardstick = ", "were changed"),
     ],
     ("05_measuring", 3): [
         ("0.5 + 0.5 / 20", "0.5", "by chance"),
         ("0.5 + 0.5 / 20", "0.5 + 1 / 20", "other half. only"),
         ("0.5 + 0.5 / 20", "0.5 + 0.5 / 112", "not of all there are"),
         ("0.5 + 0.5 / 20", "0.5 + 0.5 / 104", "not of all there are"),
-        ("0.5 + 0.5 / 20", "math.nan", "between 0 and 1"),
+        ("0.5 + 0.5 / 20", "math.nan", "a number from 0 on"),
         ("0.5 + 0.5 / 20", "52.5", "0.5, not 50"),
-        ("0.5 + 0.5 / 20", "0.25", "1 in 20 of the other half"),
+        ("0.5 + 0.5 / 20", "0.25", "which share of the whole"),
         ("0.5 + 0.5 / 20", "torch.tensor(0.525)", "plain numbers"),
         ('"sensitivity": 0.5', '"sensitivity": 0.37', "as a share of the ceiling"),
         ('"Fréchet": 1.0', '"Fréchet": 62.4', "over the ceiling"),
@@ -978,6 +1168,24 @@ WRONG = {
         ('"why": "c"', '"why": "b"', "belong where"),
         ('"why": "c"', '"why": "all three"', "one of"),
         ('"why": "c"}', '"because": "c"}', "the five entries are"),
+        ("0.5 + 0.5 / 20", "0.5 + 0.5 / 19", "not one of the 19 others"),
+        ("0.5 + 0.5 / 20", "0.5 / 20", "which share of the whole"),
+        ("0.5 + 0.5 / 20", "0.53", "three decimals"),
+        ("0.5 + 0.5 / 20", "0.51", "three decimals"),
+        ("0.5 + 0.5 / 20", "1.0", "which share of the whole"),
+        ("0.5 + 0.5 / 20", "True", "plain numbers"),
+        ('"sensitivity": 0.5', '"sensitivity": 0.475', "once more"),
+        ('"sensitivity": 0.5', '"sensitivity": 0.525', "by chance is right as often"),
+        ('"sensitivity": 0.5', '"sensitivity": -0.5', "a number from 0 on"),
+        ('"sensitivity": 0.5', '"sensitivity": "half"', "plain numbers"),
+        ('"sensitivity": 0.5', '"sensitivity": 0.55', "a mean over pictures"),
+        ('"Fréchet": 1.0', '"Fréchet": True', "plain numbers"),
+        ('"Fréchet": 1.0', '"Fréchet": math.inf', "a number from 0 on"),
+        ('"Fréchet": 1.0', '"Fréchet": 0.0', "a heap as the ceiling"),
+        ('"Fréchet": 1.0', '"Fréchet": 1.2', "a heap as the ceiling"),
+        ('"as real"', '0.01', "as real. or .more"),
+        ('"why": "c"', '"why": "C"', "one of"),
+        ('"why": "c"', '"why": ("a", "b")', "one of"),
     ],
     ("09_conditioning_augmentation", 1): [
         ('"far": 0.5 * 2**2', '"far": 2 * 2.0', "½ μ² is all"),
@@ -1297,7 +1505,131 @@ RIGHT = {
     # --- 02 ---
     # --- 03 ---
     # --- 04 ---
+    ("04_text_encoder", 1): [
+        "def field_of_view(layers):\n"
+        "    if not layers:\n"
+        "        return 1, 1\n"
+        "    (width, stride), *later = layers\n"
+        "    letters, jump = field_of_view(later)\n"
+        "    return (letters - 1) * stride + width, jump * stride",
+        "def field_of_view(layers):\n"
+        "    strides = [stride for _, stride in layers]\n"
+        "    letters = sum((width - 1) * math.prod(strides[:i])\n"
+        "                  for i, (width, _) in enumerate(layers))\n"
+        "    return 1 + letters, math.prod(strides)",
+        "import numpy\n"
+        "def field_of_view(layers):\n"
+        "    pairs = numpy.array(layers).reshape(-1, 2)\n"
+        "    jumps = numpy.cumprod(numpy.append(1, pairs[:, 1]))\n"
+        "    letters = 1 + ((pairs[:, 0] - 1) * jumps[:-1]).sum()\n"
+        "    return int(letters), int(jumps[-1])",
+        "def field_of_view(layers):\n"
+        "    first, last, after = 0, 0, 1\n"
+        "    for width, stride in reversed(layers):\n"
+        "        first, last, after = first * stride, last * stride + width - 1, after * stride\n"
+        "    return last - first + 1, after - first",
+    ],
+    ("04_text_encoder", 2): [
+        "def worst_rival_loss(theta, phi, rivals, margin=1.0):\n"
+        "    total = 0.0\n"
+        "    for n in range(len(theta)):\n"
+        "        row = column = 0.0\n"
+        "        for m in range(len(phi)):\n"
+        "            own = theta[n] @ phi[n]\n"
+        "            if rivals[n, m]:\n"
+        "                row = max(row, margin + theta[n] @ phi[m] - own)\n"
+        "            if rivals[m, n]:\n"
+        "                column = max(column, margin + theta[m] @ phi[n] - own)\n"
+        "        total = total + row + column\n"
+        "    return torch.as_tensor(total / len(theta))",
+        "def worst_rival_loss(theta, phi, rivals, margin=1.0):\n"
+        "    c = torch.einsum('nt,mt->nm', theta, phi)\n"
+        "    own = (theta * phi).sum(1)\n"
+        "    row = ((margin + c - own[:, None]).clamp(min=0) * rivals).max(dim=1).values\n"
+        "    column = ((margin + c - own[None, :]).clamp(min=0) * rivals).max(dim=0)[0]\n"
+        "    return row.mean() + column.mean()",
+        ("theta @ phi.T", "theta.double() @ phi.double().T"),
+        ("theta @ phi.T", "theta.float() @ phi.float().T"),
+        ("-torch.inf", "torch.finfo(compatibility.dtype).min"),
+        ("compatibility.masked_fill(~rivals, -torch.inf)",
+         "torch.where(rivals, compatibility, torch.tensor(-math.inf))"),
+        ("(sentences + pictures).mean()", "2 * torch.cat([sentences, pictures]).mean()"),
+        ("competing.amax(1)", "competing.gather(1, competing.argmax(1, keepdim=True)).squeeze(1)"),
+    ],
+    ("04_text_encoder", 3): [
+        "from fractions import Fraction\n"
+        "def predictions():\n"
+        "    return {'why': 'c', 'nothing': Fraction(1, 20), 'background': Fraction(1, 5),\n"
+        "            'centre': Fraction(1, 5), 'all three': 1}",
+        "import numpy\n"
+        "def predictions():\n"
+        "    fit = numpy.arange(20)  # others that stand before the same background\n"
+        "    chance = [math.comb(19, k) * 0.25**k * 0.75 ** (19 - k) for k in fit]\n"
+        "    return dict(zip(('all three', 'centre', 'background', 'nothing', 'why'),\n"
+        "                    (numpy.float32(1), 0.2, (chance / (1 + fit)).sum(), 5e-2, 'c')))",
+        ('"background": 4 / 20', '"background": (1 - 0.75**20) / 5'),
+    ],
     # --- 05 ---
+    ("05_measuring", 1): [
+        "def kid_with_error(real, fake, block):\n"
+        "    def k(a, b):\n"
+        "        return (sum(p * q for p, q in zip(a, b)) / len(a) + 1) ** 3\n"
+        "    real, fake, values = real.tolist(), fake.tolist(), []\n"
+        "    for start in range(0, min(len(real), len(fake)) - block + 1, block):\n"
+        "        x, y = real[start : start + block], fake[start : start + block]\n"
+        "        off = [(i, j) for i in range(block) for j in range(block) if i != j]\n"
+        "        value = sum(k(x[i], x[j]) + k(y[i], y[j]) for i, j in off) / len(off)\n"
+        "        values.append(value - 2 * sum(k(a, b) for a in x for b in y) / block**2)\n"
+        "    mean = sum(values) / len(values)\n"
+        "    spread = sum((v - mean) ** 2 for v in values) / (len(values) - 1)\n"
+        "    return mean, math.sqrt(spread / len(values))",
+        "import numpy\n"
+        "def kid_with_error(real, fake, block):\n"
+        "    x, y = real.numpy(), fake.numpy()\n"
+        "    n, d = min(len(x), len(y)) // block, x.shape[1]\n"
+        "    x, y = x[:n * block].reshape(n, block, d), y[:n * block].reshape(n, block, d)\n"
+        "    k = lambda a, b: (a @ b.transpose(0, 2, 1) / d + 1) ** 3\n"
+        "    hole = 1 - numpy.eye(block)\n"
+        "    within = ((k(x, x) + k(y, y)) * hole).sum((1, 2)) / (block * (block - 1))\n"
+        "    values = within - 2 * k(x, y).mean((1, 2))\n"
+        "    return values.mean(), values.std(ddof=1) / numpy.sqrt(n)",
+        (".double() for own", ".float() for own"),
+        ("return values.mean().item(), (values.std() / len(values) ** 0.5).item()",
+         "return [values.mean().item(), (values.var() / len(values)).sqrt().item()]"),
+    ],
+    ("05_measuring", 2): [
+        "def copying_share(fake, train, held_out, q=0.01):\n"
+        "    def near(a):\n"
+        "        return min(math.dist(a, b) for b in known)\n"
+        "    known = train.tolist()\n"
+        "    yardstick = torch.tensor([near(a) for a in held_out.tolist()]).quantile(q).item()\n"
+        "    found = [near(a) < yardstick for a in fake.tolist()]\n"
+        "    return sum(found) / len(found)",
+        "import numpy\n"
+        "def copying_share(fake, train, held_out, q=0.01):\n"
+        "    def near(a):\n"
+        "        apart = a.numpy()[:, None] - train.numpy()[None]\n"
+        "        return numpy.sqrt((apart**2).sum(-1)).min(1)\n"
+        "    return numpy.mean(near(fake) < numpy.quantile(near(held_out), q))",
+        ("torch.cdist(features, train)", "torch.cdist(features.double(), train.double())"),
+        ("torch.cdist(features, train).amin(1)",
+         "((features**2).sum(1)[:, None] + (train**2).sum(1) - 2 * features @ train.T).amin(1)"),
+        (".quantile(q)", ".sort().values[int(q * len(held_out))]"),
+        (".float().mean().item()", ".sum().item() / len(fake)"),
+    ],
+    ("05_measuring", 3): [
+        "from fractions import Fraction\n"
+        "import unicodedata\n"
+        "def coin_card():\n"
+        "    return {unicodedata.normalize('NFD', 'Fréchet'): 1, 'why': 'c',\n"
+        "            'copying': 'as real', 'sensitivity': Fraction(1, 2),\n"
+        "            'all three': Fraction(21, 40)}",
+        "import numpy\n"
+        "def coin_card():\n"
+        "    return dict(zip(('all three', 'sensitivity', 'Fréchet', 'copying', 'why'),\n"
+        "                    (numpy.float64(0.525), numpy.float32(0.5), 1.0, 'as real', 'c')))",
+        ("0.5 + 0.5 / 20", "0.5248"),
+    ],
     # --- 06 ---
     # --- 07 ---
     # --- 09 ---
