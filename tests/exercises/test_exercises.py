@@ -37,7 +37,7 @@ WRONG = {
             "def between(a, b, steps):\n"
             "    share = torch.linspace(0, 1, steps)[:, None]\n"
             "    return share * a + (1 - share) * b",
-            "row 0 must be phi_a",
+            "the other way round: row 0",
         ),
         (
             "def between(a, b, steps):\n"
@@ -53,11 +53,35 @@ WRONG = {
         ),
         ("def between(a, b, steps):\n    return torch.stack([a, b])", "expected shape"),
         ("def between(a, b, steps):\n    return [a, b]", "return one tensor"),
+        ("torch.linspace(0, 1, steps, device=phi_a.device)",
+         "torch.linspace(0, 1, steps + 2, device=phi_a.device)[1:-1]", "row 0 must be phi_a"),
+        ("(1 - share) * phi_a + share * phi_b",
+         "torch.nn.functional.normalize((1 - share) * phi_a + share * phi_b)", "row 0 must be"),
+        ("(1 - share) * phi_a + share * phi_b",
+         "((1 - share) * phi_a + share * phi_b).clamp(-1, 1)", "row 0 must be"),
+        ("(1 - share) * phi_a + share * phi_b", "torch.cat([(1 - share) * phi_a, share * phi_b])",
+         "expected shape"),
+        ("(1 - share) * phi_a + share * phi_b", "((1 - share) * phi_a + share * phi_b).T",
+         "expected shape"),
+        ("(1 - share) * phi_a + share * phi_b", "(1 - share) * phi_a + share * phi_b.mean()",
+         "the last row must be phi_b"),
+        ("torch.linspace(0, 1, steps, device=phi_a.device)",
+         "torch.rand(steps, device=phi_a.device).sort().values", "row 0 must be"),
+        ("torch.linspace(0, 1, steps, device=phi_a.device)",
+         "(torch.linspace(0, torch.pi, steps, device=phi_a.device).cos() / -2 + 0.5)",
+         "evenly spaced"),
+        ("steps, device=phi_a.device)", "steps).to('cpu')", "made on phi_a's device"),
+        ("(1 - share) * phi_a + share * phi_b", "((1 - share) * phi_a + share * phi_b).cpu()",
+         "the device found is cpu"),
+        ("    share =", "    phi_a -= phi_b\n    phi_a += phi_b\n    phi_b.mul_(1)\n    share =",
+         "was changed|row 0"),
+        ("(1 - share) * phi_a + share * phi_b", "((1 - share) * phi_a + share * phi_b).round()",
+         "row 0 must be"),
         (
             "def between(a, b, steps):\n"
             "    share = torch.arange(steps)[:, None] / (steps - 1)\n"
             "    return share * (b - a) + a.abs()",
-            "as they are given",
+            "row 0 must be phi_a",
         ),
         (", device=phi_a.device", "", "made on phi_a's device"),
         ("torch.linspace(0, 1, steps, device=phi_a.device)[:, None]",
@@ -91,6 +115,22 @@ WRONG = {
         ),
         ("def most_obedient(seen, named):\n    return 0", "count what agrees"),
         ("argmax", "max", "return a place"),
+        ("argmax", "argmin", "not the one that shows least"),
+        ("right.sum(1)", "right.sum(0)", "dimension 1 of"),
+        ("int(right.sum(1).argmax())", "right.sum(1).argmax().tolist() + 1", "so expected"),
+        ("int(right.sum(1).argmax())", "right.sum(1).tolist()", "found list"),
+        ("(seen == named)", "(seen == named).any(1, keepdim=True)", "so expected"),
+        ("right.sum(1)", "right.any(1).int()", "so expected"),
+        ("(seen == named) & (named >= 0)", "(seen == named).int() * named", "so expected"),
+        ("int(right.sum(1).argmax())", "max(range(len(seen)), key=lambda i: (right[i].sum(), i))",
+         "equally right the first"),
+        ("(seen == named) & (named >= 0)", "(seen == named) & (named > -1) & (seen > 0)",
+         "0 is a value like any other"),
+        ("(seen == named) & (named >= 0)", "(seen <= named) & (named >= 0)", "so expected"),
+        ("right.sum(1)", "right[:, :2].sum(1)", "so expected"),
+        ("int(right.sum(1).argmax())", "float(right.sum(1).argmax())", "found float"),
+        ("int(right.sum(1).argmax())", "int(right.sum(1).topk(1).indices) % 10",
+         "so expected|right the first"),
         ("named >= 0", "named > 0", "0 is a value like any other"),
         (
             "def most_obedient(seen, named):\n"
@@ -112,10 +152,10 @@ WRONG = {
             "def most_obedient(seen, named):\n"
             "    right = (seen == named) | (named < 0)\n"
             "    return int(right.int().cumprod(1).sum(1).argmax())",
-            "three of five",
+            "alike, also those after",
         ),
-        ("right.sum(1)", "right[:, :3].sum(1)", "three of five"),
-        ("right.sum(1)", "(right * torch.arange(len(named), 0, -1)).sum(1)", "three of five"),
+        ("right.sum(1)", "right[:, :3].sum(1)", "expected 1, found 0"),
+        ("right.sum(1)", "(right * torch.arange(len(named), 0, -1)).sum(1)", "expected 1, found 0"),
         (
             "def most_obedient(seen, named):\n"
             "    named[named < 0] = 99\n"
@@ -142,7 +182,7 @@ WRONG = {
             "    for values in blooms.ATTRIBUTES.values():\n"
             "        total *= len(values)\n"
             "    return total // max(1, 10 * len(blooms.parse(sentence)))",
-            "one of its 7 values",
+            "expected",
         ),
         (
             "def left_open(sentence):\n"
@@ -158,18 +198,38 @@ WRONG = {
             "    for name, values in blooms.ATTRIBUTES.items():\n"
             "        total *= len(values)\n"
             "    return total // 7 if blooms.parse(sentence) else total",
-            "three attributes are named",
+            "names petal_colour, so|names .*, so expected",
         ),
         ("combinations = blooms.parse(sentence), 1", "combinations = blooms.parse(sentence), 1.0",
          "return an int"),
-        ("1 if attribute in named", "0 if attribute in named", "leaves one of its 7"),
+        ("1 if attribute in named", "0 if attribute in named", "not none"),
         ("blooms.ATTRIBUTES.items()", "list(blooms.ATTRIBUTES.items())[:7]", "all ten attributes"),
         ("parse(sentence), 1", "parse(sentence), 0", "begin with 1"),
+        ("1 if attribute in named else len(values)", "len(values) if attribute in named else 1",
+         "other way round"),
+        ("1 if attribute in named", "len(values) - 1 if attribute in named", "not all but one"),
+        ("1 if attribute in named", "1 if attribute in sentence", "so expected"),
+        ("len(values)", "7", "so expected"),
+        ("1 if attribute in named else len(values)", "len(values)", "so expected"),
+        ("blooms.parse(sentence), 1", "blooms.parse(sentence), len(blooms.ATTRIBUTES)",
+         "so expected"),
+        ("return combinations", "return combinations // max(1, len(named))", "so expected"),
+        ("return combinations", "return str(combinations)", "so expected"),
+        ("return combinations", "return torch.tensor(combinations)", "return an int"),
+        ("return combinations", "return 57344 // combinations", "other way round"),
+        ("    return combinations",
+         "    for attribute in named:\n        blooms.ATTRIBUTES[attribute] = "
+         "blooms.ATTRIBUTES[attribute][:]\n    return combinations + len(named) // 4",
+         "so expected"),
+        ('"a red flower": 7', '"a red flower": 1 / 7', "more than 1"),
+        ('"a red flower": 7', '"a red flower": "7"', "a number, found str"),
+        ('"a small red flower": 14', '"a small red flower": 4096', "how many flowers are left"),
+        ('"a small red flower": 14', '"a small red flower": 7', "has what it names"),
         ('"a red flower": 7', '"red": 7', "for its keys"),
-        ('"a red flower": 7', '"a red flower": 10', "one of 7 colours"),
-        ('"a red flower": 7', '"a red flower": 8192', "one of 7 colours"),
-        ('"a small flower": 2', '"a small flower": 10', "two sizes"),
-        ('"a small red flower": 14', '"a small red flower": 9', "they multiply"),
+        ('"a red flower": 7', '"a red flower": 10', "one in how many|has what it names"),
+        ('"a red flower": 7', '"a red flower": 8192', "one in how many|has what it names"),
+        ('"a small flower": 2', '"a small flower": 10', "has what it names"),
+        ('"a small red flower": 14', '"a small red flower": 9', "two numbers multiply"),
         ('{"a red flower": 7, "a small flower": 2, "a small red flower": 14}',
          'dict.fromkeys(["a red flower", "a small flower", "a small red flower"])',
          "predict first"),
@@ -1293,6 +1353,67 @@ WRONG = {
 # what is replaced in the solution and by what (a pair)
 RIGHT = {
     # --- 00 ---
+    ("00_text_to_image", 1): [
+        "def between(phi_a, phi_b, steps):\n"
+        "    a, b = phi_a.double(), phi_b.double()\n"  # 64 bits
+        "    return torch.stack([a + (b - a) * i / (steps - 1) for i in range(steps)])",
+        "def between(phi_a, phi_b, steps):\n"
+        "    share = torch.linspace(0, 1, steps, device=phi_a.device)\n"
+        "    return phi_a + torch.outer(share, phi_b - phi_a)",
+        "import numpy as np\n\ndef between(phi_a, phi_b, steps):\n"
+        "    rows = np.linspace(phi_a.cpu().numpy(), phi_b.cpu().numpy(), steps)\n"
+        "    return torch.from_numpy(rows).to(phi_a.device)",
+        "def between(phi_a, phi_b, steps):\n"
+        "    a, b = phi_a.tolist(), phi_b.tolist()\n"
+        "    rows = [[p * (1 - i / (steps - 1)) + q * i / (steps - 1) for p, q in zip(a, b)]\n"
+        "            for i in range(steps)]\n"
+        "    return torch.tensor(rows, device=phi_a.device)",
+        "def between(phi_a, phi_b, steps):\n"
+        "    rows, step = [phi_a], (phi_b - phi_a) / (steps - 1)\n"
+        "    while len(rows) < steps:\n"
+        "        rows.append(rows[-1] + step)\n"
+        "    return torch.stack(rows)",
+        "def between(phi_a, phi_b, steps):\n"
+        "    ends = torch.stack([phi_a, phi_b], 1)[None].float()\n"
+        "    return F.interpolate(ends, steps, mode='linear', align_corners=True)[0].T",
+        "def between(phi_a, phi_b, steps):\n"
+        "    rows = phi_a.new_empty(steps, len(phi_a))\n"
+        "    for i in range(steps):\n"
+        "        rows[i] = torch.lerp(phi_a, phi_b, i / (steps - 1))\n"
+        "    return rows",
+    ],
+    ("00_text_to_image", 2): [
+        "def most_obedient(seen, named):\n"
+        "    best, most = 0, -1\n"
+        "    for i, row in enumerate(seen.tolist()):\n"
+        "        right = sum(s == n for s, n in zip(row, named.tolist()) if n != -1)\n"
+        "        if right > most:\n"
+        "            best, most = i, right\n"
+        "    return best",
+        "def most_obedient(seen, named):\n"
+        "    told = named >= 0\n"
+        "    return (seen[:, told] != named[told]).double().sum(1).argmin().item()",
+        "def most_obedient(seen, named):\n"
+        "    s, n = seen.numpy(), named.numpy()\n"
+        "    return int((((s == n) | (n < 0)).mean(1)).round(6).argmax())",
+        "def most_obedient(seen, named):\n"
+        "    right = ((seen == named) & (named != -1)).float() @ torch.ones(len(named))\n"
+        "    return right.tolist().index(right.max().item())",
+    ],
+    ("00_text_to_image", 3): [
+        ("    return combinations", "    return math.prod(len(v) for k, v in "
+         "blooms.ATTRIBUTES.items() if k not in named)"),
+        ('{"a red flower": 7, "a small flower": 2, "a small red flower": 14}',
+         '{"a small red flower": 14.0, "a red flower": 7.0, "a small flower": 2}'),
+        ("        combinations *= 1 if attribute in named else len(values)",
+         "        combinations *= len([v for v in values if named.get(attribute, v) == v])"),
+        ("    named, combinations = blooms.parse(sentence), 1\n",
+         "    named, combinations = blooms.parse(sentence), 1\n"
+         "    total = math.prod(map(len, blooms.ATTRIBUTES.values()))\n"
+         "    for attribute in named:\n"
+         "        total //= len(blooms.ATTRIBUTES[attribute])\n"
+         "    return total\n"),
+    ],
     # --- 01 ---
     # --- 02 ---
     # --- 03 ---
