@@ -532,21 +532,22 @@ WRONG = {
     ],
     ("01_minimax_game", 2): [
         (".bincount(minlength=len(centres))", ".bincount()", "without any point must still be"),
-        ("if count < share", "if count >= share", "the other way round"),
+        ("if count < share", "if count >= share", "other way round"),
         ("mode[distance < radius]", "mode", "further than the radius counts for no mode"),
         ("distance < radius", "distance**2 < radius", "not its square"),
         ("torch.cdist(points, centres)", "torch.cdist(points, centres, p=torch.inf)",
-         "nor the larger one"),
-        ("torch.cdist(points, centres)", "torch.cdist(points, centres, p=1)", "the straight one"),
+         "not the larger coordinate"),
+        ("torch.cdist(points, centres)", "(points[:, None] - centres).abs().sum(2)",
+         "not the sum of both"),
         ("distance < radius", "distance < 0.5", "that was given"),
         ("distance < radius", "distance < 0.3", "that was given"),
         ("[i for i, count", "[count for i, count", "not how many points"),
         ("share * len(points)]", "share * len(points)][::-1]", "the smallest first"),
         ("distance < radius", "distance <= radius", "closer than the radius"),
-        ("count < share", "count <= share", "not fewer than"),
+        ("count < share", "count <= share", "fewer than the share"),
         ("    counts = mode[distance < radius].bincount(minlength=len(centres))",
          "    counts = (torch.cdist(points, centres) < radius).sum(0)", "nearest centre only"),
-        ("share * len(points)", "0.01 * len(points)", "if a share of 0.2 is asked"),
+        ("share * len(points)", "0.01 * len(points)", "the share that was given"),
         ("share * len(points)", "share * (distance < radius).sum()", "share is of all points"),
         ("[i for i, count in enumerate(counts.tolist()) if count < share * len(points)]",
          "torch.nonzero(counts < share * len(points))", "list of Python ints"),
@@ -556,11 +557,31 @@ WRONG = {
         ("torch.cdist(points, centres)", "torch.cdist(points, centres, p=1)",
          "not the sum of both"),
         ("minlength=len(centres)", "minlength=8", r"take len\(centres\)"),
-        ("if count < share * len(points)", "if count == 0", "if a share of 0.2 is asked"),
+        ("if count < share * len(points)", "if count == 0", "a mode with some points"),
         ("share * len(points)", "int(share * len(points))", "do not round"),
         ("share * len(points)", "max(1, int(share * len(points)))", "do not round"),
         ("share * len(points)", "max(1, round(share * len(points)))", "do not round"),
         ("share * len(points)", "share * points.numel()", r"of len\(points\)"),
+        ("[i for i, count in enumerate(counts.tolist()) if count < share * len(points)]",
+         "torch.nonzero(counts < share * len(points)).tolist()", "a list of lists"),
+        ("[i for i, count", "[i + 1 for i, count", "count from 0"),
+        ("share * len(points)]", "share * counts.sum()]", "only of those that are near"),
+        ("distance < radius", "distance < 2 * radius", "expected"),
+        (".min(1)", ".min(0)", "expected|index"),
+        ("mode[distance < radius]", "mode[distance > radius]", "expected"),
+        ("count < share * len(points)", "count < share * len(centres)", "expected"),
+        ("count < share * len(points)", "count / counts.sum() < share", "only of those|expected"),
+        ("count < share * len(points)", "count / len(points) < 0.01", "the share that was given"),
+        ("count < share * len(points)", "count < counts.max() * share", "expected"),
+        ("torch.cdist(points, centres)", "torch.cdist(points, centres).round(decimals=1)",
+         "expected"),
+        ("    distance, mode", "    centres -= 1\n    points -= 1\n    distance, mode",
+         "was changed"),
+        ("    distance, mode", "    points = points[:100]\n    distance, mode", "expected"),
+        ("return [i for i, count in enumerate(counts.tolist()) if count < share * len(points)]",
+         "return (counts < share * len(points)).nonzero().flatten()", "found Tensor"),
+        ("return [i for i, count in enumerate(counts.tolist()) if count < share * len(points)]",
+         "return list((counts < share * len(points)).nonzero().flatten())", "found in it Tensor"),
     ],
     ("01_minimax_game", 3): [
         ("fake.detach()", "fake", "ran on through G"),
@@ -661,6 +682,49 @@ WRONG = {
             "    return loss_D.item(), loss_G.item()",
             "score the fakes anew",
         ),
+        ("F.softplus(-D(x)).mean() + F.softplus(D(fake.detach())).mean()",
+         "F.softplus(D(x)).mean() + F.softplus(D(fake.detach())).mean()", "call real data real"),
+        ("F.softplus(-D(x)).mean() + F.softplus(D(fake.detach())).mean()",
+         "D(fake.detach()).mean() - D(x).mean()", "bare logits"),
+        ("loss_G = F.softplus(-D(fake)).mean()", "loss_G = -D(fake).mean()", "bare logit"),
+        ("F.softplus(-D(x)).mean() + F.softplus(D(fake.detach())).mean()",
+         "F.relu(1 - D(x)).mean() + F.relu(1 + D(fake.detach())).mean()", "not the hinge"),
+        ("F.softplus(-D(x)).mean()", "F.binary_cross_entropy_with_logits(D(x), 0.9 + 0 * D(x))",
+         "nothing is smoothed"),
+        ("F.softplus(-D(fake)).mean()", "F.softplus(-D(fake)).mean() / 2", "not half of it"),
+        ("F.softplus(-D(fake)).mean()", "F.softplus(-D(fake).sigmoid()).mean()",
+         "without a sigmoid"),
+        ("loss_G = F.softplus(-D(fake)).mean()",
+         "loss_G = F.binary_cross_entropy(D(fake).sigmoid(), torch.ones(len(z), 1))",
+         "use softplus"),
+        ("F.softplus(D(fake.detach()))", "(1 + D(fake.detach()).exp()).log()", "use softplus"),
+        ("    return loss_D", "    D.requires_grad_(False)\n    return loss_D", "left frozen"),
+        ("    return loss_D", "    G.eval()\n    return loss_D", "left in eval mode"),
+        ("    return loss_D", "    G.requires_grad_(False)\n    return loss_D", "left frozen"),
+        ("    loss_G = ", "    opt_D.step()\n    loss_G = ", "one step of each optimiser"),
+        ("    return loss_D",
+         "    with torch.no_grad():\n        for w in D.parameters():\n"
+         "            w.clamp_(-0.5, 0.5)\n    return loss_D", "a later one is not"),
+        ("    fake = G(z)", "    x += 0.01\n    fake = G(z)", "expected|leave x and z"),
+        ("    fake = G(z)", "    z = torch.randn_like(z)\n    fake = G(z)", "expected"),
+        ("    loss_G = F.softplus(-D(fake)).mean()",
+         "    loss_G = F.softplus(-D(G(torch.randn(z.shape)))).mean()", "on the z that was given"),
+        ("    loss_G = F.softplus(-D(fake)).mean()",
+         "    loss_G = F.softplus(-D(fake)).mean() + F.softplus(D(fake.detach())).mean()",
+         "and nothing else"),
+        ("loss_D.item(), loss_G.item()", "round(loss_D.item(), 2), round(loss_G.item(), 2)",
+         "the losses here should be"),
+        ("return loss_D.item(), loss_G.item()", "return [loss_D.item(), loss_G.item()]",
+         "return a tuple"),
+        ("loss_D.item(), loss_G.item()", "loss_D.item(), loss_D.item() - loss_G.item()",
+         "the losses here should be"),
+        ("F.softplus(D(fake.detach())).mean()", "F.softplus(D(fake.detach())[:4]).mean()",
+         "expected"),
+        ("F.softplus(-D(x)).mean()", "F.softplus(-D(x[:4])).mean()", "with 7 points"),
+        ("    opt_D.zero_grad()\n    loss_D.backward()\n    opt_D.step()\n",
+         "    loss_D.backward()\n    opt_D.step()\n    opt_D.zero_grad()\n", "old gradients of D"),
+        ("    loss_D.backward()\n", "    loss_D.backward()\n"
+         "    torch.nn.utils.clip_grad_norm_(D.parameters(), 0.1)\n", "expected"),
     ],
     ("02_dcgan", 1): [
         ("+= x[i]", "= x[i]", "where stamps overlap they add up"),
@@ -1415,6 +1479,59 @@ RIGHT = {
          "    return total\n"),
     ],
     # --- 01 ---
+    ("01_minimax_game", 1): [
+        ('"best": p / (p + q)', '"best": 0.75'),
+        ("2 * 0.75 * math.log(2) - math.log(4)", "-math.log(2) / 2"),
+        ('"step": math.sqrt(1 + 0.4**2 / 4)', '"step": 1.02'),
+        ("(1 - 0.02) / 0.02", "49"),
+        ("0.9 * p / (p + q)", "0.68"),
+    ],
+    ("01_minimax_game", 2): [
+        "def missing_modes(points, centres, radius, share=0.01):\n"
+        "    counts = [0 for _ in centres]\n"
+        "    for p in points:\n"
+        "        away = ((centres - p) ** 2).sum(1)\n"
+        "        i = int(away.argmin())\n"
+        "        counts[i] += int(away[i] < radius**2)\n"
+        "    return [i for i in range(len(centres)) if counts[i] / len(points) < share]",
+        "import numpy as np\n\ndef missing_modes(points, centres, radius, share=0.01):\n"
+        "    p, c = points.numpy().astype(float), centres.numpy().astype(float)\n"
+        "    d = np.linalg.norm(p[:, None] - c[None], axis=-1)\n"
+        "    near = (d == d.min(1, keepdims=True)) & (d < radius)\n"
+        "    return np.flatnonzero(near.mean(0) < share).tolist()",
+        "def missing_modes(points, centres, radius, share=0.01):\n"
+        "    distance = torch.cdist(points.double(), centres.double())\n"
+        "    own = torch.nn.functional.one_hot(distance.argmin(1), len(centres)).bool()\n"
+        "    there = (own & (distance < radius)).sum(0) >= share * points.shape[0]\n"
+        "    return sorted(set(range(len(centres))) - set(there.nonzero().flatten().tolist()))",
+    ],
+    ("01_minimax_game", 3): [
+        ("F.softplus(-D(x)).mean() + F.softplus(D(fake.detach())).mean()",
+         "F.binary_cross_entropy_with_logits(D(x), torch.ones(len(x), 1))"
+         " + F.binary_cross_entropy_with_logits(D(fake.detach()), torch.zeros(len(x), 1))"),
+        ("F.softplus(-D(x)).mean() + F.softplus(D(fake.detach())).mean()",
+         "-F.logsigmoid(D(x)).mean() - F.logsigmoid(-D(fake.detach())).mean()"),
+        ("loss_D.backward()", "loss_D.backward(inputs=list(D.parameters()))"),
+        ("    loss_G = F.softplus(-D(fake)).mean()\n    opt_G.zero_grad()\n"
+         "    loss_G.backward()\n    opt_G.step()\n",
+         "    D.requires_grad_(False)\n    loss_G = F.softplus(-D(fake)).mean()\n"
+         "    opt_G.zero_grad()\n    loss_G.backward()\n    opt_G.step()\n"
+         "    D.requires_grad_(True)\n"),
+        "def gan_step(G, D, opt_G, opt_D, x, z):\n"  # one batch for D, fakes made twice
+        "    with torch.no_grad():\n"
+        "        fake = G(z)\n"
+        "    real, fakes = D(torch.cat([x, fake])).double().split([len(x), len(z)])\n"
+        "    loss_D = torch.logaddexp(-real, 0 * real).mean() + fakes.exp().log1p().where(\n"
+        "        fakes < 30, fakes).mean()\n"
+        "    for w, g in zip(D.parameters(), torch.autograd.grad(loss_D, list(D.parameters()))):\n"
+        "        w.grad = g\n"
+        "    opt_D.step()\n"
+        "    opt_G.zero_grad(set_to_none=False)\n"
+        "    loss_G = sum(torch.logaddexp(-D(G(r[None])), torch.zeros(1)) for r in z) / len(z)\n"
+        "    loss_G.sum().backward()\n"
+        "    opt_G.step()\n"
+        "    return float(loss_D), float(loss_G.sum())",
+    ],
     # --- 02 ---
     # --- 03 ---
     # --- 04 ---
