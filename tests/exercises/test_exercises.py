@@ -37,7 +37,7 @@ WRONG = {
             "def between(a, b, steps):\n"
             "    share = torch.linspace(0, 1, steps)[:, None]\n"
             "    return share * a + (1 - share) * b",
-            "row 0 must be phi_a",
+            "the other way round: row 0",
         ),
         (
             "def between(a, b, steps):\n"
@@ -53,11 +53,35 @@ WRONG = {
         ),
         ("def between(a, b, steps):\n    return torch.stack([a, b])", "expected shape"),
         ("def between(a, b, steps):\n    return [a, b]", "return one tensor"),
+        ("torch.linspace(0, 1, steps, device=phi_a.device)",
+         "torch.linspace(0, 1, steps + 2, device=phi_a.device)[1:-1]", "row 0 must be phi_a"),
+        ("(1 - share) * phi_a + share * phi_b",
+         "torch.nn.functional.normalize((1 - share) * phi_a + share * phi_b)", "row 0 must be"),
+        ("(1 - share) * phi_a + share * phi_b",
+         "((1 - share) * phi_a + share * phi_b).clamp(-1, 1)", "row 0 must be"),
+        ("(1 - share) * phi_a + share * phi_b", "torch.cat([(1 - share) * phi_a, share * phi_b])",
+         "expected shape"),
+        ("(1 - share) * phi_a + share * phi_b", "((1 - share) * phi_a + share * phi_b).T",
+         "expected shape"),
+        ("(1 - share) * phi_a + share * phi_b", "(1 - share) * phi_a + share * phi_b.mean()",
+         "the last row must be phi_b"),
+        ("torch.linspace(0, 1, steps, device=phi_a.device)",
+         "torch.rand(steps, device=phi_a.device).sort().values", "row 0 must be"),
+        ("torch.linspace(0, 1, steps, device=phi_a.device)",
+         "(torch.linspace(0, torch.pi, steps, device=phi_a.device).cos() / -2 + 0.5)",
+         "evenly spaced"),
+        ("steps, device=phi_a.device)", "steps).to('cpu')", "made on phi_a's device"),
+        ("(1 - share) * phi_a + share * phi_b", "((1 - share) * phi_a + share * phi_b).cpu()",
+         "the device found is cpu"),
+        ("    share =", "    phi_a -= phi_b\n    phi_a += phi_b\n    phi_b.mul_(1)\n    share =",
+         "was changed|row 0"),
+        ("(1 - share) * phi_a + share * phi_b", "((1 - share) * phi_a + share * phi_b).round()",
+         "row 0 must be"),
         (
             "def between(a, b, steps):\n"
             "    share = torch.arange(steps)[:, None] / (steps - 1)\n"
             "    return share * (b - a) + a.abs()",
-            "as they are given",
+            "row 0 must be phi_a",
         ),
         (", device=phi_a.device", "", "made on phi_a's device"),
         ("torch.linspace(0, 1, steps, device=phi_a.device)[:, None]",
@@ -91,6 +115,22 @@ WRONG = {
         ),
         ("def most_obedient(seen, named):\n    return 0", "count what agrees"),
         ("argmax", "max", "return a place"),
+        ("argmax", "argmin", "not the one that shows least"),
+        ("right.sum(1)", "right.sum(0)", "dimension 1 of"),
+        ("int(right.sum(1).argmax())", "right.sum(1).argmax().tolist() + 1", "so expected"),
+        ("int(right.sum(1).argmax())", "right.sum(1).tolist()", "found list"),
+        ("(seen == named)", "(seen == named).any(1, keepdim=True)", "so expected"),
+        ("right.sum(1)", "right.any(1).int()", "so expected"),
+        ("(seen == named) & (named >= 0)", "(seen == named).int() * named", "so expected"),
+        ("int(right.sum(1).argmax())", "max(range(len(seen)), key=lambda i: (right[i].sum(), i))",
+         "equally right the first"),
+        ("(seen == named) & (named >= 0)", "(seen == named) & (named > -1) & (seen > 0)",
+         "0 is a value like any other"),
+        ("(seen == named) & (named >= 0)", "(seen <= named) & (named >= 0)", "so expected"),
+        ("right.sum(1)", "right[:, :2].sum(1)", "so expected"),
+        ("int(right.sum(1).argmax())", "float(right.sum(1).argmax())", "found float"),
+        ("int(right.sum(1).argmax())", "int(right.sum(1).topk(1).indices) % 10",
+         "so expected|right the first"),
         ("named >= 0", "named > 0", "0 is a value like any other"),
         (
             "def most_obedient(seen, named):\n"
@@ -112,10 +152,10 @@ WRONG = {
             "def most_obedient(seen, named):\n"
             "    right = (seen == named) | (named < 0)\n"
             "    return int(right.int().cumprod(1).sum(1).argmax())",
-            "three of five",
+            "alike, also those after",
         ),
-        ("right.sum(1)", "right[:, :3].sum(1)", "three of five"),
-        ("right.sum(1)", "(right * torch.arange(len(named), 0, -1)).sum(1)", "three of five"),
+        ("right.sum(1)", "right[:, :3].sum(1)", "expected 1, found 0"),
+        ("right.sum(1)", "(right * torch.arange(len(named), 0, -1)).sum(1)", "expected 1, found 0"),
         (
             "def most_obedient(seen, named):\n"
             "    named[named < 0] = 99\n"
@@ -142,7 +182,7 @@ WRONG = {
             "    for values in blooms.ATTRIBUTES.values():\n"
             "        total *= len(values)\n"
             "    return total // max(1, 10 * len(blooms.parse(sentence)))",
-            "one of its 7 values",
+            "expected",
         ),
         (
             "def left_open(sentence):\n"
@@ -158,18 +198,38 @@ WRONG = {
             "    for name, values in blooms.ATTRIBUTES.items():\n"
             "        total *= len(values)\n"
             "    return total // 7 if blooms.parse(sentence) else total",
-            "three attributes are named",
+            "names petal_colour, so|names .*, so expected",
         ),
         ("combinations = blooms.parse(sentence), 1", "combinations = blooms.parse(sentence), 1.0",
          "return an int"),
-        ("1 if attribute in named", "0 if attribute in named", "leaves one of its 7"),
+        ("1 if attribute in named", "0 if attribute in named", "not none"),
         ("blooms.ATTRIBUTES.items()", "list(blooms.ATTRIBUTES.items())[:7]", "all ten attributes"),
         ("parse(sentence), 1", "parse(sentence), 0", "begin with 1"),
+        ("1 if attribute in named else len(values)", "len(values) if attribute in named else 1",
+         "other way round"),
+        ("1 if attribute in named", "len(values) - 1 if attribute in named", "not all but one"),
+        ("1 if attribute in named", "1 if attribute in sentence", "so expected"),
+        ("len(values)", "7", "so expected"),
+        ("1 if attribute in named else len(values)", "len(values)", "so expected"),
+        ("blooms.parse(sentence), 1", "blooms.parse(sentence), len(blooms.ATTRIBUTES)",
+         "so expected"),
+        ("return combinations", "return combinations // max(1, len(named))", "so expected"),
+        ("return combinations", "return str(combinations)", "so expected"),
+        ("return combinations", "return torch.tensor(combinations)", "return an int"),
+        ("return combinations", "return 57344 // combinations", "other way round"),
+        ("    return combinations",
+         "    for attribute in named:\n        blooms.ATTRIBUTES[attribute] = "
+         "blooms.ATTRIBUTES[attribute][:]\n    return combinations + len(named) // 4",
+         "so expected"),
+        ('"a red flower": 7', '"a red flower": 1 / 7', "more than 1"),
+        ('"a red flower": 7', '"a red flower": "7"', "a number, found str"),
+        ('"a small red flower": 14', '"a small red flower": 4096', "how many flowers are left"),
+        ('"a small red flower": 14', '"a small red flower": 7', "has what it names"),
         ('"a red flower": 7', '"red": 7', "for its keys"),
-        ('"a red flower": 7', '"a red flower": 10', "one of 7 colours"),
-        ('"a red flower": 7', '"a red flower": 8192', "one of 7 colours"),
-        ('"a small flower": 2', '"a small flower": 10', "two sizes"),
-        ('"a small red flower": 14', '"a small red flower": 9', "they multiply"),
+        ('"a red flower": 7', '"a red flower": 10', "one in how many|has what it names"),
+        ('"a red flower": 7', '"a red flower": 8192', "one in how many|has what it names"),
+        ('"a small flower": 2', '"a small flower": 10', "has what it names"),
+        ('"a small red flower": 14', '"a small red flower": 9', "two numbers multiply"),
         ('{"a red flower": 7, "a small flower": 2, "a small red flower": 14}',
          'dict.fromkeys(["a red flower", "a small flower", "a small red flower"])',
          "predict first"),
@@ -472,21 +532,22 @@ WRONG = {
     ],
     ("01_minimax_game", 2): [
         (".bincount(minlength=len(centres))", ".bincount()", "without any point must still be"),
-        ("if count < share", "if count >= share", "the other way round"),
+        ("if count < share", "if count >= share", "other way round"),
         ("mode[distance < radius]", "mode", "further than the radius counts for no mode"),
         ("distance < radius", "distance**2 < radius", "not its square"),
         ("torch.cdist(points, centres)", "torch.cdist(points, centres, p=torch.inf)",
-         "nor the larger one"),
-        ("torch.cdist(points, centres)", "torch.cdist(points, centres, p=1)", "the straight one"),
+         "not the larger coordinate"),
+        ("torch.cdist(points, centres)", "(points[:, None] - centres).abs().sum(2)",
+         "not the sum of both"),
         ("distance < radius", "distance < 0.5", "that was given"),
         ("distance < radius", "distance < 0.3", "that was given"),
         ("[i for i, count", "[count for i, count", "not how many points"),
         ("share * len(points)]", "share * len(points)][::-1]", "the smallest first"),
         ("distance < radius", "distance <= radius", "closer than the radius"),
-        ("count < share", "count <= share", "not fewer than"),
+        ("count < share", "count <= share", "fewer than the share"),
         ("    counts = mode[distance < radius].bincount(minlength=len(centres))",
          "    counts = (torch.cdist(points, centres) < radius).sum(0)", "nearest centre only"),
-        ("share * len(points)", "0.01 * len(points)", "if a share of 0.2 is asked"),
+        ("share * len(points)", "0.01 * len(points)", "the share that was given"),
         ("share * len(points)", "share * (distance < radius).sum()", "share is of all points"),
         ("[i for i, count in enumerate(counts.tolist()) if count < share * len(points)]",
          "torch.nonzero(counts < share * len(points))", "list of Python ints"),
@@ -496,11 +557,31 @@ WRONG = {
         ("torch.cdist(points, centres)", "torch.cdist(points, centres, p=1)",
          "not the sum of both"),
         ("minlength=len(centres)", "minlength=8", r"take len\(centres\)"),
-        ("if count < share * len(points)", "if count == 0", "if a share of 0.2 is asked"),
+        ("if count < share * len(points)", "if count == 0", "a mode with some points"),
         ("share * len(points)", "int(share * len(points))", "do not round"),
         ("share * len(points)", "max(1, int(share * len(points)))", "do not round"),
         ("share * len(points)", "max(1, round(share * len(points)))", "do not round"),
         ("share * len(points)", "share * points.numel()", r"of len\(points\)"),
+        ("[i for i, count in enumerate(counts.tolist()) if count < share * len(points)]",
+         "torch.nonzero(counts < share * len(points)).tolist()", "a list of lists"),
+        ("[i for i, count", "[i + 1 for i, count", "count from 0"),
+        ("share * len(points)]", "share * counts.sum()]", "only of those that are near"),
+        ("distance < radius", "distance < 2 * radius", "expected"),
+        (".min(1)", ".min(0)", "expected|index"),
+        ("mode[distance < radius]", "mode[distance > radius]", "expected"),
+        ("count < share * len(points)", "count < share * len(centres)", "expected"),
+        ("count < share * len(points)", "count / counts.sum() < share", "only of those|expected"),
+        ("count < share * len(points)", "count / len(points) < 0.01", "the share that was given"),
+        ("count < share * len(points)", "count < counts.max() * share", "expected"),
+        ("torch.cdist(points, centres)", "torch.cdist(points, centres).round(decimals=1)",
+         "expected"),
+        ("    distance, mode", "    centres -= 1\n    points -= 1\n    distance, mode",
+         "was changed"),
+        ("    distance, mode", "    points = points[:100]\n    distance, mode", "expected"),
+        ("return [i for i, count in enumerate(counts.tolist()) if count < share * len(points)]",
+         "return (counts < share * len(points)).nonzero().flatten()", "found Tensor"),
+        ("return [i for i, count in enumerate(counts.tolist()) if count < share * len(points)]",
+         "return list((counts < share * len(points)).nonzero().flatten())", "found in it Tensor"),
     ],
     ("01_minimax_game", 3): [
         ("fake.detach()", "fake", "ran on through G"),
@@ -601,6 +682,49 @@ WRONG = {
             "    return loss_D.item(), loss_G.item()",
             "score the fakes anew",
         ),
+        ("F.softplus(-D(x)).mean() + F.softplus(D(fake.detach())).mean()",
+         "F.softplus(D(x)).mean() + F.softplus(D(fake.detach())).mean()", "call real data real"),
+        ("F.softplus(-D(x)).mean() + F.softplus(D(fake.detach())).mean()",
+         "D(fake.detach()).mean() - D(x).mean()", "bare logits"),
+        ("loss_G = F.softplus(-D(fake)).mean()", "loss_G = -D(fake).mean()", "bare logit"),
+        ("F.softplus(-D(x)).mean() + F.softplus(D(fake.detach())).mean()",
+         "F.relu(1 - D(x)).mean() + F.relu(1 + D(fake.detach())).mean()", "not the hinge"),
+        ("F.softplus(-D(x)).mean()", "F.binary_cross_entropy_with_logits(D(x), 0.9 + 0 * D(x))",
+         "nothing is smoothed"),
+        ("F.softplus(-D(fake)).mean()", "F.softplus(-D(fake)).mean() / 2", "not half of it"),
+        ("F.softplus(-D(fake)).mean()", "F.softplus(-D(fake).sigmoid()).mean()",
+         "without a sigmoid"),
+        ("loss_G = F.softplus(-D(fake)).mean()",
+         "loss_G = F.binary_cross_entropy(D(fake).sigmoid(), torch.ones(len(z), 1))",
+         "use softplus"),
+        ("F.softplus(D(fake.detach()))", "(1 + D(fake.detach()).exp()).log()", "use softplus"),
+        ("    return loss_D", "    D.requires_grad_(False)\n    return loss_D", "left frozen"),
+        ("    return loss_D", "    G.eval()\n    return loss_D", "left in eval mode"),
+        ("    return loss_D", "    G.requires_grad_(False)\n    return loss_D", "left frozen"),
+        ("    loss_G = ", "    opt_D.step()\n    loss_G = ", "one step of each optimiser"),
+        ("    return loss_D",
+         "    with torch.no_grad():\n        for w in D.parameters():\n"
+         "            w.clamp_(-0.5, 0.5)\n    return loss_D", "a later one is not"),
+        ("    fake = G(z)", "    x += 0.01\n    fake = G(z)", "expected|leave x and z"),
+        ("    fake = G(z)", "    z = torch.randn_like(z)\n    fake = G(z)", "expected"),
+        ("    loss_G = F.softplus(-D(fake)).mean()",
+         "    loss_G = F.softplus(-D(G(torch.randn(z.shape)))).mean()", "on the z that was given"),
+        ("    loss_G = F.softplus(-D(fake)).mean()",
+         "    loss_G = F.softplus(-D(fake)).mean() + F.softplus(D(fake.detach())).mean()",
+         "and nothing else"),
+        ("loss_D.item(), loss_G.item()", "round(loss_D.item(), 2), round(loss_G.item(), 2)",
+         "the losses here should be"),
+        ("return loss_D.item(), loss_G.item()", "return [loss_D.item(), loss_G.item()]",
+         "return a tuple"),
+        ("loss_D.item(), loss_G.item()", "loss_D.item(), loss_D.item() - loss_G.item()",
+         "the losses here should be"),
+        ("F.softplus(D(fake.detach())).mean()", "F.softplus(D(fake.detach())[:4]).mean()",
+         "expected"),
+        ("F.softplus(-D(x)).mean()", "F.softplus(-D(x[:4])).mean()", "with 7 points"),
+        ("    opt_D.zero_grad()\n    loss_D.backward()\n    opt_D.step()\n",
+         "    loss_D.backward()\n    opt_D.step()\n    opt_D.zero_grad()\n", "old gradients of D"),
+        ("    loss_D.backward()\n", "    loss_D.backward()\n"
+         "    torch.nn.utils.clip_grad_norm_(D.parameters(), 0.1)\n", "expected"),
     ],
     ("02_dcgan", 1): [
         ("+= x[i]", "= x[i]", "where stamps overlap they add up"),
@@ -1501,7 +1625,121 @@ WRONG = {
 # what is replaced in the solution and by what (a pair)
 RIGHT = {
     # --- 00 ---
+    ("00_text_to_image", 1): [
+        "def between(phi_a, phi_b, steps):\n"
+        "    a, b = phi_a.double(), phi_b.double()\n"  # 64 bits
+        "    return torch.stack([a + (b - a) * i / (steps - 1) for i in range(steps)])",
+        "def between(phi_a, phi_b, steps):\n"
+        "    share = torch.linspace(0, 1, steps, device=phi_a.device)\n"
+        "    return phi_a + torch.outer(share, phi_b - phi_a)",
+        "import numpy as np\n\ndef between(phi_a, phi_b, steps):\n"
+        "    rows = np.linspace(phi_a.cpu().numpy(), phi_b.cpu().numpy(), steps)\n"
+        "    return torch.from_numpy(rows).to(phi_a.device)",
+        "def between(phi_a, phi_b, steps):\n"
+        "    a, b = phi_a.tolist(), phi_b.tolist()\n"
+        "    rows = [[p * (1 - i / (steps - 1)) + q * i / (steps - 1) for p, q in zip(a, b)]\n"
+        "            for i in range(steps)]\n"
+        "    return torch.tensor(rows, device=phi_a.device)",
+        "def between(phi_a, phi_b, steps):\n"
+        "    rows, step = [phi_a], (phi_b - phi_a) / (steps - 1)\n"
+        "    while len(rows) < steps:\n"
+        "        rows.append(rows[-1] + step)\n"
+        "    return torch.stack(rows)",
+        "def between(phi_a, phi_b, steps):\n"
+        "    ends = torch.stack([phi_a, phi_b], 1)[None].float()\n"
+        "    return F.interpolate(ends, steps, mode='linear', align_corners=True)[0].T",
+        "def between(phi_a, phi_b, steps):\n"
+        "    rows = phi_a.new_empty(steps, len(phi_a))\n"
+        "    for i in range(steps):\n"
+        "        rows[i] = torch.lerp(phi_a, phi_b, i / (steps - 1))\n"
+        "    return rows",
+    ],
+    ("00_text_to_image", 2): [
+        "def most_obedient(seen, named):\n"
+        "    best, most = 0, -1\n"
+        "    for i, row in enumerate(seen.tolist()):\n"
+        "        right = sum(s == n for s, n in zip(row, named.tolist()) if n != -1)\n"
+        "        if right > most:\n"
+        "            best, most = i, right\n"
+        "    return best",
+        "def most_obedient(seen, named):\n"
+        "    told = named >= 0\n"
+        "    return (seen[:, told] != named[told]).double().sum(1).argmin().item()",
+        "def most_obedient(seen, named):\n"
+        "    s, n = seen.numpy(), named.numpy()\n"
+        "    return int((((s == n) | (n < 0)).mean(1)).round(6).argmax())",
+        "def most_obedient(seen, named):\n"
+        "    right = ((seen == named) & (named != -1)).float() @ torch.ones(len(named))\n"
+        "    return right.tolist().index(right.max().item())",
+    ],
+    ("00_text_to_image", 3): [
+        ("    return combinations", "    return math.prod(len(v) for k, v in "
+         "blooms.ATTRIBUTES.items() if k not in named)"),
+        ('{"a red flower": 7, "a small flower": 2, "a small red flower": 14}',
+         '{"a small red flower": 14.0, "a red flower": 7.0, "a small flower": 2}'),
+        ("        combinations *= 1 if attribute in named else len(values)",
+         "        combinations *= len([v for v in values if named.get(attribute, v) == v])"),
+        ("    named, combinations = blooms.parse(sentence), 1\n",
+         "    named, combinations = blooms.parse(sentence), 1\n"
+         "    total = math.prod(map(len, blooms.ATTRIBUTES.values()))\n"
+         "    for attribute in named:\n"
+         "        total //= len(blooms.ATTRIBUTES[attribute])\n"
+         "    return total\n"),
+    ],
     # --- 01 ---
+    ("01_minimax_game", 1): [
+        ('"best": p / (p + q)', '"best": 0.75'),
+        ("2 * 0.75 * math.log(2) - math.log(4)", "-math.log(2) / 2"),
+        ('"step": math.sqrt(1 + 0.4**2 / 4)', '"step": 1.02'),
+        ("(1 - 0.02) / 0.02", "49"),
+        ("0.9 * p / (p + q)", "0.68"),
+    ],
+    ("01_minimax_game", 2): [
+        "def missing_modes(points, centres, radius, share=0.01):\n"
+        "    counts = [0 for _ in centres]\n"
+        "    for p in points:\n"
+        "        away = ((centres - p) ** 2).sum(1)\n"
+        "        i = int(away.argmin())\n"
+        "        counts[i] += int(away[i] < radius**2)\n"
+        "    return [i for i in range(len(centres)) if counts[i] / len(points) < share]",
+        "import numpy as np\n\ndef missing_modes(points, centres, radius, share=0.01):\n"
+        "    p, c = points.numpy().astype(float), centres.numpy().astype(float)\n"
+        "    d = np.linalg.norm(p[:, None] - c[None], axis=-1)\n"
+        "    near = (d == d.min(1, keepdims=True)) & (d < radius)\n"
+        "    return np.flatnonzero(near.mean(0) < share).tolist()",
+        "def missing_modes(points, centres, radius, share=0.01):\n"
+        "    distance = torch.cdist(points.double(), centres.double())\n"
+        "    own = torch.nn.functional.one_hot(distance.argmin(1), len(centres)).bool()\n"
+        "    there = (own & (distance < radius)).sum(0) >= share * points.shape[0]\n"
+        "    return sorted(set(range(len(centres))) - set(there.nonzero().flatten().tolist()))",
+    ],
+    ("01_minimax_game", 3): [
+        ("F.softplus(-D(x)).mean() + F.softplus(D(fake.detach())).mean()",
+         "F.binary_cross_entropy_with_logits(D(x), torch.ones(len(x), 1))"
+         " + F.binary_cross_entropy_with_logits(D(fake.detach()), torch.zeros(len(x), 1))"),
+        ("F.softplus(-D(x)).mean() + F.softplus(D(fake.detach())).mean()",
+         "-F.logsigmoid(D(x)).mean() - F.logsigmoid(-D(fake.detach())).mean()"),
+        ("loss_D.backward()", "loss_D.backward(inputs=list(D.parameters()))"),
+        ("    loss_G = F.softplus(-D(fake)).mean()\n    opt_G.zero_grad()\n"
+         "    loss_G.backward()\n    opt_G.step()\n",
+         "    D.requires_grad_(False)\n    loss_G = F.softplus(-D(fake)).mean()\n"
+         "    opt_G.zero_grad()\n    loss_G.backward()\n    opt_G.step()\n"
+         "    D.requires_grad_(True)\n"),
+        "def gan_step(G, D, opt_G, opt_D, x, z):\n"  # one batch for D, fakes made twice
+        "    with torch.no_grad():\n"
+        "        fake = G(z)\n"
+        "    real, fakes = D(torch.cat([x, fake])).double().split([len(x), len(z)])\n"
+        "    loss_D = torch.logaddexp(-real, 0 * real).mean() + fakes.exp().log1p().where(\n"
+        "        fakes < 30, fakes).mean()\n"
+        "    for w, g in zip(D.parameters(), torch.autograd.grad(loss_D, list(D.parameters()))):\n"
+        "        w.grad = g\n"
+        "    opt_D.step()\n"
+        "    opt_G.zero_grad(set_to_none=False)\n"
+        "    loss_G = sum(torch.logaddexp(-D(G(r[None])), torch.zeros(1)) for r in z) / len(z)\n"
+        "    loss_G.sum().backward()\n"
+        "    opt_G.step()\n"
+        "    return float(loss_D), float(loss_G.sum())",
+    ],
     # --- 02 ---
     # --- 03 ---
     # --- 04 ---
