@@ -248,14 +248,33 @@ WRONG = {
          r"perfect, D\(x, c\): within each order"),
         ('"perfect": (False, False)', '"perfect": (True, True)', "leaves D"),
         ('"perfect": (False, False)', '"perfect": (0, 0)', "a pair of bools"),
+        ('"perfect": (False, False)', '"perfect": ("no", "no")', "a pair of bools"),
+        ('"perfect": (False, False)', '"perfect": False', "a pair of bools"),
+        ('"perfect": (False, False)', '"perfect": (False,)', "a pair of bools"),
+        ('"perfect": (False, False)', '"perfect": torch.tensor([False, False])', "a pair of bools"),
         ('        "perfect": (False, False),\n', "", "the five names"),
+        ('"perfect"', '"flawless"', "the five names"),
+        ("(False, True)", "(True, False)", "all five pairs are the other way round"),
+        (
+            "def predictions():\n"
+            "    names = ('blind', 'swapped', 'one colour', 'half', 'perfect')\n"
+            "    return {n: (n != 'one colour', n == 'perfect') for n in names}",
+            "all ten say the opposite",
+        ),
+        (  # the untold D sees nothing, ever
+            '"one colour": (True, True)', '"one colour": (False, False)', "a quarter is red",
+        ),
+        ("def predictions():\n    return [(False, True)] * 5", "the five names"),
+        (  # both players look for disobedience
+            "(False, True)", "(True, True)", r"blind, D\(x\): its shares",
+        ),
     ],
     ("06_conditional_gan", 2): [
-        ("values[:, None] == torch", "values[:4, None] == torch", "wrong for 9 values|a row for"),
+        ("values[:, None] == torch", "values[:4, None] == torch", "a row for each value"),
         ("    return (values", "    if k > 5:\n        values = values % k\n    return (values",
-         "every row by itself"),
+         "one value, silent; .* value -1"),
         ("    return (values", "    if values[0] < 0:\n        values = values * 0 - 1\n"
-         "    return (values", "wrong for"),
+         "    return (values", "9 values, k is 4; .* expected"),
         (
             "def one_hot_or_silent(values, k):\n    return torch.eye(k)[values]",
             "counts from the end",
@@ -264,6 +283,10 @@ WRONG = {
             "def one_hot_or_silent(values, k):\n"
             "    return F.one_hot(values.clamp(min=0), k).float()",
             "clamped",
+        ),
+        (
+            "def one_hot_or_silent(values, k):\n    return F.one_hot(values.abs(), k).float()",
+            "of the value -1, column: number",
         ),
         (
             "def one_hot_or_silent(values, k):\n    return F.one_hot(values + 1, k + 1).float()",
@@ -278,6 +301,15 @@ WRONG = {
             "def one_hot_or_silent(values, k):\n"
             "    return (values[:, None] == torch.arange(k)).long()",
             "return floats",
+        ),
+        (
+            "def one_hot_or_silent(values, k):\n    return values[:, None] == torch.arange(k)",
+            "return floats",
+        ),
+        (
+            "def one_hot_or_silent(values, k):\n"
+            "    return [[float(v == i) for i in range(k)] for v in values.tolist()]",
+            "return a tensor, found list",
         ),
         (
             "def one_hot_or_silent(values, k):\n"
@@ -304,8 +336,15 @@ WRONG = {
         ),
         (
             "def one_hot_or_silent(values, k):\n"
+            "    rows = F.one_hot(values.clamp(min=0), k).float()\n"
+            "    rows[values < 0] = 1\n"
+            "    return rows",
+            "1 in every column",
+        ),
+        (
+            "def one_hot_or_silent(values, k):\n"
             "    return F.one_hot(values + 1, k + 1)[:, :k].float()",
-            "clamped or added to",
+            "each value the next",
         ),
         (
             "def one_hot_or_silent(values, k):\n"
@@ -316,13 +355,13 @@ WRONG = {
             "def one_hot_or_silent(values, k):\n"
             "    v = values - values.min()\n"
             "    return F.one_hot(v, k + 1)[:, 1:].float()",
-            "where nobody is silent",
+            "nobody is silent here",
         ),
         (
             "def one_hot_or_silent(values, k):\n"
             "    rows = F.one_hot(values.clamp(min=0, max=2), 3).float()\n"
             "    return rows * (values >= 0)[:, None]",
-            "k columns for any k",
+            "found shape",
         ),
         (
             "def one_hot_or_silent(values, k):\n"
@@ -332,13 +371,43 @@ WRONG = {
             "    return rows",
             "however few of them occur",
         ),
+        (  # 0 is taken for silence, too
+            "values.device)).float()", "values.device)).float() * (values > 0)[:, None]",
+            "of the value 0",
+        ),
+        (  # the first silent one only
+            "def one_hot_or_silent(values, k):\n"
+            "    rows = torch.eye(k)[values]\n"
+            "    rows[values.argmin()] = 0\n"
+            "    return rows",
+            "of the value -1",
+        ),
+        (  # all or none: one silent value empties the batch
+            ".float()", ".float() * (values >= 0).all()", "of the value 2",
+        ),
+        (  # a batch of one loses its first dimension
+            ".float()", ".float().squeeze()", "one value, silent; a row for each value",
+        ),
+        (  # eight bits do for the values of Blooms
+            "values[:, None] ==", "values.to(torch.int8)[:, None] ==", "300 values",
+        ),
+        (  # the rows are kept, and used again
+            "def one_hot_or_silent(values, k, kept=torch.zeros(99999)):\n"
+            "    rows = kept[: len(values) * k].view(-1, k)\n"
+            "    return rows.copy_(values[:, None] == torch.arange(k))",
+            "make new ones each time",
+        ),
+        (  # shares of what is named
+            ".float()", ".float() / (values >= 0).sum()", "of the value 2, column: number",
+        ),
     ],
     ("06_conditional_gan", 3): [
         ("c = torch.cat([c for", "c = torch.cat([c.detach() for", "reaches the conditions"),
-        ("c = torch.cat([c for", "c = torch.cat([c[:, :1] for", "whole pictures"),
+        ("c = torch.cat([c for", "c = torch.cat([c[:, :1] for", "whole conditions"),
         ("    c = torch", "    images = images[:, :1, :1, :1].expand_as(images)\n    c = torch",
          "whole pictures"),
-        ("    c = torch", "    if len(kinds) > 3:\n        return []\n    c = torch", "four were"),
+        ("    c = torch", "    if len(kinds) > 3:\n        return []\n    c = torch",
+         "called 0 times"),
         (
             "def in_one_batch(D, kinds):\n    return [D(images, c) for images, c in kinds]",
             "ask once",
@@ -351,7 +420,7 @@ WRONG = {
         ("    images = torch.cat([images for images, c in kinds])",
          "    with torch.no_grad():\n"
          "        images = torch.cat([images for images, c in kinds])", "none would reach G"),
-        ("[len(images) for images, c in kinds]", "[3, 1, 2]", "any number of kinds"),
+        ("[len(images) for images, c in kinds]", "[3, 2, 4]", "any number of kinds"),
         ("list(D(images, c).split([len(images) for images, c in kinds]))",
          "list(D(torch.cat([images, images]), torch.cat([c, c]))[:len(c)]"
          ".split([len(images) for images, c in kinds]))", "changes the statistics"),
@@ -360,9 +429,12 @@ WRONG = {
         ("    return list(D(",
          "    with torch.set_grad_enabled(D.training):\n        return list(D(",
          "evaluation mode, too"),
-        ("return list(D(images, c)", "return list(D.eval()(images, c)", "leave D's mode"),
+        ("return list(D(images, c)", "return list(D.eval()(images, c)", "leave each part of D"),
         ("list(D(images, c).split([len(images) for images, c in kinds]))", "D(images, c)",
          "return a list"),
+        ("list(D(images, c).split([len(images) for images, c in kinds]))",
+         "[s.tolist() for s in D(images, c).split([len(images) for images, c in kinds])]",
+         "return a list of tensors"),
         ("torch.cat([c for images, c in kinds])", "torch.cat([c for images, c in kinds[::-1]])",
          "another one's condition"),
         ("D(images, c).split", "D(images, c).detach().split", "no gradient reaches D"),
@@ -371,35 +443,114 @@ WRONG = {
          "by their own lengths"),
         ("    images = torch.cat([images for images, c in kinds])",
          "    D.train()\n    images = torch.cat([images for images, c in kinds])",
-         "leave it there"),
+         "leave each part of D"),
         ("    images = torch.cat([images for images, c in kinds])",
-         "    order = torch.randperm(6)\n"
          "    images = torch.cat([images for images, c in kinds]).flip(0)",
-         "another order"),
+         "another one's condition"),
+        ("D(images, c).split", "D(images.flip(0), c.flip(0)).split", "another order"),
         ("return list(D(images, c)",
          "with torch.no_grad():\n        return list(D(images, c)", "no gradient reaches D"),
+        (  # the mode is put back, but D was asked in another
+            "    return list(D(images, c)",
+            "    was = D.training\n"
+            "    scores = D.eval()(images, c)\n"
+            "    D.train(was)\n"
+            "    return list(scores", "leave each part of D",
+        ),
+        (  # the mode is set to what it is, and with it that of every part
+            "    return list(D(", "    D.train(D.training)\n    return list(D(",
+            "its batch norm in evaluation",
+        ),
+        (  # real pictures need no gradient, who comes first is real
+            "torch.cat([images for images, c in kinds])",
+            "torch.cat([x if i else x.detach() for i, (x, c) in enumerate(kinds)])",
+            "none would reach G",
+        ),
+        (  # D is frozen while it is asked
+            "    return list(D(images, c)",
+            "    from t2i_utils.training import frozen\n"
+            "    with frozen(D):\n        return list(D(images, c)", "no gradient reaches D",
+        ),
+        (  # and never thawed
+            "    images = torch", "    D.requires_grad_(False)\n    images = torch",
+            "frozen or thawed",
+        ),
+        (  # thawed, whatever it was
+            "    images = torch", "    D.requires_grad_(True)\n    images = torch",
+            "frozen or thawed",
+        ),
+        (  # the caller's list is emptied
+            "    return list(D(images, c).split([len(images) for images, c in kinds]))",
+            "    scores = []\n"
+            "    rest = D(images, c)\n"
+            "    while kinds:\n"
+            "        n = len(kinds.pop(0)[0])\n"
+            "        scores.append(rest[:n])\n"
+            "        rest = rest[n:]\n"
+            "    return scores", "the list of kinds was changed",
+        ),
+        (  # padded to the largest kind
+            "def in_one_batch(D, kinds):\n"
+            "    most = max(len(x) for x, c in kinds)\n"
+            "    pad = [(x[torch.arange(most) % len(x)], c[torch.arange(most) % len(x)])\n"
+            "           for x, c in kinds]\n"
+            "    s = D(torch.cat([x for x, c in pad]), torch.cat([c for x, c in pad]))\n"
+            "    return [one[: len(x)] for one, (x, c) in zip(s.split(most), kinds)]",
+            "padded or doubled",
+        ),
+        (  # only what the first kind has in number
+            "torch.cat([images for images, c in kinds])",
+            "torch.cat([images[: len(kinds[0][0]) + 1] for images, c in kinds])",
+            r"D was shown \d+ pictures|any number of kinds",
+        ),
+        ("kinds]))", "kinds]))[:3]", "by their own lengths"),
+        (  # each kind about its own mean
+            "list(D(images, c).split([len(images) for images, c in kinds]))",
+            "[s - s.mean() for s in D(images, c).split([len(i) for i, c in kinds])]",
+            "found .*expected",
+        ),
+        ("D(images, c).split", "D(images, c).sigmoid().split", "found .*expected"),
+        ("D(images, c).split", "D(images, c * 1.5).split", "conditions as they are given"),
+        (  # D is asked twice, and the first answer thrown away
+            "    return list(D(", "    D(images, c)\n    return list(D(", "D was called 2 times",
+        ),
+        (  # G learns twice as fast
+            "    c = torch", "    images.register_hook(lambda g: 2 * g)\n    c = torch",
+            "another gradient",
+        ),
     ],
     ("07_gan_cls", 1): [
-        ('"perfect": 1 / (1 + 1 / 2)', '"perfect": 0.5', r"perfect: p = q"),
+        ('"perfect": 1 / (1 + 1 / 2)', '"perfect": 0.5', r"perfect: found 0.500; p = q"),
         ('"perfect": 1 / (1 + 1 / 2)', '"perfect": 0.69', r"is the logit"),
+        ('"perfect": 1 / (1 + 1 / 2)', '"perfect": 0.66', r"perfect: found 0.660"),
         ('"perfect": 1 / (1 + 1 / 2)', '"perfect": 66.7', "no logit, no percent"),
+        ('"perfect": 1 / (1 + 1 / 2)', '"perfect": float("nan")', "no logit, no percent"),
+        ('"perfect": 1 / (1 + 1 / 2)', '"perfect": "2/3"', "a plain number, found str"),
         ('"perfect": 1 / (1 + 1 / 2)', '"perfect": torch.tensor(2 / 3)', "a plain number"),
         ('"naive": 1 / (1 + 1)', '"naive": 2 / 3', "no halves here"),
-        ('"no half": 1 / (1 + 1)', '"no half": 1 / 3', "q counts 1 there"),
-        ('"no half": 1 / (1 + 1)', '"no half": 2 / 3', "q counts 1 there"),
-        ("1 / (1 + 1 / 2 * 1 / 5)", "1 / (1 + 1 / 5)", "blind: .*counts half"),
-        ("1 / (1 + 1 / 2 * 1 / 5)", "14 / 15", "blind: .*counts half"),
+        ('"naive": 1 / (1 + 1)', '"naive": 1.0', "no halves here"),
+        ('"no half": 1 / (1 + 1)', '"no half": 1 / 3', "there are no wrong pairs"),
+        ('"no half": 1 / (1 + 1)', '"no half": 2 / 3', "fakes do not count half"),
+        ('"no half": 1 / (1 + 1)', '"no half": 0.0', "q counts 1 there"),
+        ("1 / (1 + 1 / 2 * 1 / 5)", "1 / (1 + 1 / 5)", "blind: fakes count half"),
+        ("1 / (1 + 1 / 2 * 1 / 5)", "14 / 15", "blind: .*not one in seven"),
         ("1 / (1 + 1 / 2 * 1 / 5)", "1.0", "blind: .*counts half"),
-        ("1 / (1 + 1 / 2 * (1 / 2 + 1 / 2 * 1 / 5))", "0.8", "half of the time 1"),
-        ("1 / (1 + 1 / 2 * (1 / 2 + 1 / 2 * 1 / 5))", "(2 / 3 + 1 / 1.1) / 2", "half of the time"),
-        ("1 / (1 + 1 / 2 * 1 / 3 + 1 / 2)", "2 / 3", "three parts share"),
-        ("1 / (1 + 1 / 2 * 1 / 3 + 1 / 2)", "1 / (1 + 1 / 3 + 1 / 2)", "three parts share"),
-        ("1 / (1 + 1 / 2 * 1 / 3 + 1 / 2)", "2 / 3 / (2 / 3 + 1 / 2)", "three parts share"),
+        ("1 / (1 + 1 / 2 * 1 / 5)", "1 / 5 / (1 / 5 + 1 / 10)", "blind: found 0.667"),
+        ("1 / (1 + 1 / 2 * (1 / 2 + 1 / 2 * 1 / 5))", "0.8", "draws the right colour, too"),
+        ("1 / (1 + 1 / 2 * (1 / 2 + 1 / 2 * 1 / 5))", "(2 / 3 + 1 / 1.1) / 2", "mix the q"),
+        ("1 / (1 + 1 / 2 * (1 / 2 + 1 / 2 * 1 / 5))", "1 / 1.6", "half: fakes count half"),
+        ("1 / (1 + 1 / 2 * (1 / 2 + 1 / 2 * 1 / 5))", "1 / (1 + 5 / 16)", "half: found 0.762"),
+        ("1 / (1 + 1 / 2 * 1 / 3 + 1 / 2)", "2 / 3", "where it was 0"),
+        ("1 / (1 + 1 / 2 * 1 / 3 + 1 / 2)", "1 / (1 + 1 / 3 + 1 / 2)", "wrong pairs count half"),
+        ("1 / (1 + 1 / 2 * 1 / 3 + 1 / 2)", "2 / 3 / (2 / 3 + 1 / 2)", "p stays 1"),
+        ("1 / (1 + 1 / 2 * 1 / 3 + 1 / 2)", "2 / 3 * 2 / 3", "three parts share"),
         ('"wrong pair": 0.0', '"wrong pair": 1 / 3', "nothing real"),
         ('"wrong pair": 0.0', '"wrong pair": 0.5', "nothing real"),
+        ('"wrong pair": 0.0', '"wrong pair": False', "a plain number, found bool"),
         ('"why": "b"', '"why": "a"', "the number is a balance"),
         ('"why": "b"', '"why": "c"', "no wrong pairs at all"),
         ('"why": "b"', '"why": "because"', "one of"),
+        ('"why": "b"', '"why": ["b"]', "one of"),
         ('        "why": "b",\n', "", "the entries are"),
         ("def predictions():\n    return [2 / 3, 0.5]", "return a dict, found list"),
     ],
@@ -413,14 +564,15 @@ WRONG = {
             "def wrong_in_batch(classes, generator):\n"
             "    other = (classes[:, None] != classes[None, :]).float()\n"
             "    return other.argmax(1)",
-            "equally often",
+            "all calls draw alike",
         ),
         ("    if (other.sum(1) == 0).any():", "    other = other + 1e-9\n    if False:",
          "raise ValueError"),
-        ("    if (other.sum(1) == 0).any():", "    if False:", "raise ValueError before drawing"),
+        ("    if (other.sum(1) == 0).any():", "    if False:", "raise ValueError"),
         (".flatten()", "", "int64 tensor of shape"),
         (".flatten()", ".flatten().int()", "int64 tensor of shape"),
-        (", generator=generator)", ")", "hand it to whatever draws"),
+        (".flatten()", ".flatten().tolist()", "return a tensor"),
+        (", generator=generator)", ")", "hand the one that is given to whatever draws"),
         (  # a later class, where there is one
             "    if (other.sum(1) == 0).any():",
             "    later = (classes[:, None] < classes[None, :]).float()\n"
@@ -452,7 +604,101 @@ WRONG = {
             "    return torch",
             "for each picture by itself",
         ),
-        ("generator=generator)", "generator=torch.Generator().manual_seed(0))", "equally often"),
+        ("generator=generator)", "generator=torch.Generator().manual_seed(0))",
+         "all calls draw alike"),
+        (  # one uniform number for all rows
+            "    return torch.multinomial(other, 1, generator=generator).flatten()",
+            "    u = torch.rand((), generator=generator)\n"
+            "    rank = (u * other.sum(1)).long()[:, None] + 1\n"
+            "    return (other.cumsum(1) == rank).float().argmax(1)",
+            "for each picture by itself",
+        ),
+        (  # the first three candidates only
+            "    return torch", "    other = other * (other.cumsum(1) <= 3)\n    return torch",
+            "equally often",
+        ),
+        (  # the last of many candidates is never drawn
+            "    return torch",
+            "    last = other.cumsum(1) == other.sum(1, keepdim=True)\n"
+            "    other[last & (other.sum(1, keepdim=True) > 9)] = 0\n"
+            "    return torch",
+            "equally often",
+        ),
+        (  # a class first, then one of its pictures
+            "    return torch",
+            "    other = other / (classes[:, None] == classes).sum(1).float()\n    return torch",
+            "equally often",
+        ),
+        (  # rounding gives the first and the last half as often
+            "    return torch.multinomial(other, 1, generator=generator).flatten()",
+            "    u = torch.rand(len(classes), generator=generator)\n"
+            "    rank = (u * (other.sum(1) - 1)).round().long()[:, None] + 1\n"
+            "    return (other.cumsum(1) == rank).float().argmax(1)",
+            "equally often",
+        ),
+        (  # another source of chance
+            "def wrong_in_batch(classes, generator):\n"
+            "    import random\n"
+            "    found = []\n"
+            "    for own in classes.tolist():\n"
+            "        others = [j for j, c in enumerate(classes.tolist()) if c != own]\n"
+            "        if not others:\n"
+            "            raise ValueError('none')\n"
+            "        found.append(random.choice(others))\n"
+            "    return torch.tensor(found)",
+            "the same generator gave other draws",
+        ),
+        (  # the generator's seed, and not the generator
+            "generator=generator)",
+            "generator=torch.Generator().manual_seed(generator.initial_seed()))",
+            "all calls draw alike",
+        ),
+        (  # the page's generator is seeded from the one that is given
+            "    return torch.multinomial(other, 1, generator=generator)",
+            "    torch.manual_seed(int(torch.randint(9999, (1,), generator=generator)))\n"
+            "    return torch.multinomial(other, 1)",
+            "torch's own generator was used",
+        ),
+        (  # a seed that is always the same
+            "    if (other", "    generator.manual_seed(3)\n    if (other", "all calls draw alike",
+        ),
+        (  # and one that is never the same
+            "    return torch", "    generator.seed()\n    return torch",
+            "the same generator gave other draws",
+        ),
+        (  # first the draw, then the question whether there was anything to draw
+            "    if (other.sum(1) == 0).any():",
+            "    torch.rand(3, generator=generator)\n    if (other.sum(1) == 0).any():",
+            "raise before drawing",
+        ),
+        ("raise ValueError(", "raise IndexError(", "raise ValueError"),
+        (  # the neighbour, and if that is of the same class the next one that is not
+            "def wrong_in_batch(classes, generator):\n"
+            "    if (classes == classes[0]).all():\n"
+            "        raise ValueError('none')\n"
+            "    j = torch.randint(len(classes), (len(classes),), generator=generator)\n"
+            "    while (bad := classes[j] == classes).any():\n"
+            "        j[bad] = (j[bad] + 1) % len(classes)\n"
+            "    return j",
+            "equally often",
+        ),
+        (  # classes are sorted, as in the first example
+            "    return torch",
+            "    if not torch.equal(classes, classes.sort()[0]):\n"
+            "        other = other.tril() + (other.tril().sum(1, keepdim=True) == 0) * other\n"
+            "    return torch",
+            "equally often",
+        ),
+        ("    return torch", "    classes.clamp_(max=1)\n    return torch", "classes was changed"),
+        ("    if (other", "    classes %= 100\n    if (other", "classes was changed|same class"),
+        (  # in a large batch the last ones never serve
+            "    return torch",
+            "    if len(classes) > 99:\n        other[:, 280:] = 0\n    return torch",
+            "of a batch of 300",
+        ),
+        (  # a batch of more than 256
+            ".flatten()", ".flatten() % 256", "came from the same class",
+        ),
     ],
     ("07_gan_cls", 3): [
         ("(by_sentence / by_noise)", "(by_noise / by_sentence)", "upside down"),
@@ -460,29 +706,61 @@ WRONG = {
         (".abs().mean()", ".square().mean().sqrt()", "not the root of squares"),
         (".abs().mean()", ".flatten(1).norm(dim=1).mean()", "lengths of whole pictures"),
         (".abs().mean()", ".mean()", "may be negative"),
-        (".abs().mean()", ".mean().abs()", "may be negative|hold z1"),
+        (".abs().mean()", ".mean().abs()", "before any mean"),
         (".abs().mean()", ".mean((1, 2, 3)).abs().mean()", "pixel by pixel"),
+        (".abs().mean()", ".mean(1).abs().mean()", "before the mean over channels"),
+        (".abs().mean()", ".mean(0).abs().mean()", "found .*expected"),
         (".abs().mean()", "[0].abs().mean()", "the mean is over all pictures"),
         (".abs().mean()", "[:, 0].abs().mean()", "all channels"),
-        (".abs().mean()", "[..., 0, 0].abs().mean()", "hold z1"),
-        (".abs().mean()", ".std()", "hold z1"),
-        (".abs().mean()", ".abs().median()", "hold z1"),
-        (".abs().mean()", ".abs().amax()", "hold z1"),
+        (".abs().mean()", "[..., 0, 0].abs().mean()", "found .*expected"),
+        (".abs().mean()", "[:3].abs().mean()", "4 pictures of 4 × 4: found"),
+        (".abs().mean()", "[:4].abs().mean()", "7 pictures of 6 × 6: found"),
+        (".abs().mean()", "[..., :4, :4].abs().mean()", "7 pictures of 6 × 6: found"),
+        (".abs().mean()", ".std()", "not their spread"),
+        (".abs().mean()", ".abs().median()", "not the median"),
+        (".abs().mean()", ".abs().amax()", "not the largest"),
+        (".abs().mean()", ".abs().amax((1, 2, 3)).mean()", "over pixels, not the largest"),
         ("draw(z1, phi2)", "draw(z2, phi2)", "hold z1"),
-        ("draw(z2, phi1)", "draw(z2, phi2)", "hold z1"),
-        ("(draw(z1, phi2) - picture)", "draw(z1, phi2)", "hold z1"),
+        ("draw(z2, phi1)", "draw(z2, phi2)", "hold phi1 while"),
+        (  # the sentence changes under the other noise
+            "(draw(z1, phi2) - picture)", "(draw(z2, phi2) - draw(z2, phi1))", "not at z2",
+        ),
+        (  # the noise changes under the other sentence
+            "(draw(z2, phi1) - picture)", "(draw(z2, phi2) - draw(z1, phi2))", "not at phi2",
+        ),
+        ("(draw(z1, phi2) - picture)", "draw(z1, phi2)", "found .*expected"),
+        (" - picture", "", "from both"),
         (".item()", "", "Python float"),
+        (".item()", ".detach().numpy()[()]", "Python float"),
+        ("(by_sentence / by_noise)", "(by_sentence / (by_sentence + by_noise))",
+         "not by both changes"),
+        ("(by_sentence / by_noise)", "(by_sentence / by_noise.clamp(min=0.1))", "3 pictures of"),
+        ("(by_sentence / by_noise)", "(by_sentence / (by_noise + 1e-3))", "found .*expected"),
+        ("(by_sentence / by_noise)", "(by_sentence - by_noise)", "found .*expected"),
+        ("(by_sentence / by_noise)", "(by_sentence / by_noise).log()", "found .*expected"),
+        ("(by_sentence / by_noise).item()", "round((by_sentence / by_noise).item(), 2)",
+         "found .*expected"),
+        ("picture = draw(z1, phi1)", "picture = draw(phi1, z1)", "found .*expected"),
+        ("draw(z2, phi1)", "draw(z2, phi1).clamp(-1, 1)", "found .*expected"),
+        ("    picture =", "    z1 -= z1.mean()\n    picture =", "z and phi were changed"),
         (
             "def sentence_sensitivity(draw, z1, z2, phi1, phi2):\n"
             "    x = draw(z1, phi1)\n"
             "    a, b = (draw(z1, phi2) - x).abs(), (draw(z2, phi1) - x).abs()\n"
             "    return (a.mean((1, 2, 3)) / b.mean((1, 2, 3))).mean().item()",
-            "do not average the ratios",
+            "do not average the ratios of pictures",
+        ),
+        (
+            "def sentence_sensitivity(draw, z1, z2, phi1, phi2):\n"
+            "    x = draw(z1, phi1)\n"
+            "    a, b = (draw(z1, phi2) - x).abs(), (draw(z2, phi1) - x).abs()\n"
+            "    return (a / b).mean().item()",
+            "do not average the ratios of pixels",
         ),
         (
             "def sentence_sensitivity(draw, z1, z2, phi1, phi2):\n"
             "    return 2 * ((phi2 - phi1).abs().mean() / (z2 - z1).abs().mean()).item()",
-            "hold z1",
+            "found .*expected",
         ),
     ],
     ("01_minimax_game", 1): [
@@ -1869,7 +2147,158 @@ RIGHT = {
         ("0.5 + 0.5 / 20", "0.5248"),
     ],
     # --- 06 ---
+    ("06_conditional_gan", 1): [
+        "def predictions():\n"
+        "    told = dict.fromkeys(['blind', 'swapped', 'half'], [False, True])\n"
+        "    return told | {'one colour': [True, True], 'perfect': [False, False]}",
+        (  # found by computing
+            "def predictions():\n"
+            "    import numpy as np\n"
+            "    p = np.array([[0.45, 0.45, 0.05, 0.05], [0.05, 0.05, 0.45, 0.45], [0.25] * 4])\n"
+            "    mean = np.broadcast_to(p.mean(0), (3, 4))\n"
+            "    q = {'perfect': p, 'half': (p + mean) / 2, 'blind': mean}\n"
+            "    q['swapped'] = p[[1, 0, 2]]\n"
+            "    q['one colour'] = np.array([[1, 0, 0, 0]] * 3)\n"
+            "    far = lambda a, b: np.any(abs(a - b) > 1e-9)\n"
+            "    return {n: (far(own.mean(0), p.mean(0)), far(own, p)) for n, own in q.items()}"
+        ),
+    ],
+    ("06_conditional_gan", 2): [
+        "def one_hot_or_silent(values, k):\n"
+        "    return torch.tensor([[float(v == i) for i in range(k)] for v in values.tolist()])",
+        "def one_hot_or_silent(values, k):\n"
+        "    return torch.cat([torch.eye(k), torch.zeros(1, k)])[values]",
+        "def one_hot_or_silent(values, k):\n"
+        "    rows = F.one_hot(values.clamp(min=0), k).double()\n"
+        "    return rows * (values >= 0).unsqueeze(1)",
+        "def one_hot_or_silent(values, k):\n    return F.one_hot(values + 1, k + 1)[:, 1:].half()",
+        "def one_hot_or_silent(values, k):\n"
+        "    import numpy as np\n"
+        "    rows = np.zeros((len(values), k), dtype=np.float32)\n"
+        "    for i, v in enumerate(values.numpy()):\n"
+        "        if v != -1:\n"
+        "            rows[i, v] = 1\n"
+        "    return torch.from_numpy(rows)",
+        "def one_hot_or_silent(values, k):\n"
+        "    rows = values.new_zeros(len(values), k, dtype=torch.get_default_dtype())\n"
+        "    named = (values >= 0).nonzero().flatten()\n"
+        "    rows[named, values[named]] = 1.0\n"
+        "    return rows",
+    ],
+    ("06_conditional_gan", 3): [
+        "def in_one_batch(D, kinds):\n"
+        "    images, c = (torch.cat(parts) for parts in zip(*kinds))\n"
+        "    scores, done, found = D(images, c), 0, []\n"
+        "    for own, _ in kinds:\n"
+        "        found.append(scores[done : done + own.shape[0]])\n"
+        "        done += own.shape[0]\n"
+        "    return found",
+        (  # the other way round, and back
+            "def in_one_batch(D, kinds):\n"
+            "    turned = [(x, c) for x, c in reversed(kinds)]\n"
+            "    scores = D(torch.cat([x for x, _ in turned]), torch.cat([c for _, c in turned]))\n"
+            "    return list(scores.split([len(x) for x, _ in turned]))[::-1]"
+        ),
+        (  # shuffled, and back
+            "def in_one_batch(D, kinds):\n"
+            "    x, c = (torch.cat(list(parts), dim=0) for parts in zip(*kinds))\n"
+            "    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(1))\n"
+            "    scores = D(x[order], c[order])[order.argsort()]\n"
+            "    ends = torch.tensor([len(own) for own, _ in kinds]).cumsum(0)[:-1]\n"
+            "    return [*scores.tensor_split(ends)]"
+        ),
+        "def in_one_batch(D, kinds):\n"
+        "    rows = [row for x, c in kinds for row in zip(x, c)]\n"
+        "    x, c = torch.stack([x for x, _ in rows]), torch.stack([c for _, c in rows])\n"
+        "    scores = iter(D(x, c))\n"
+        "    return [torch.stack([next(scores) for _ in x]) for x, c in kinds]",
+        "def in_one_batch(D, kinds):\n"
+        "    x = torch.cat([x.clone() for x, c in kinds])\n"
+        "    scores = D.forward(x, torch.vstack([c for _, c in kinds])).double()\n"
+        "    return list(torch.split(scores, [x.size(0) for x, _ in kinds]))",
+    ],
     # --- 07 ---
+    ("07_gan_cls", 1): [
+        "def predictions():\n"
+        "    return dict(perfect=0.67, naive=0.5, blind=0.91, half=0.77, why='b') | {\n"
+        "        'no half': 0.5, 'a third': 0.6, 'wrong pair': 0}",
+        "def predictions():\n"
+        "    from fractions import Fraction as of\n"
+        "    import numpy as np\n"
+        "    return {'why': 'b', 'wrong pair': np.float32(0), 'a third': of(3, 5),\n"
+        "            'blind': np.float64(10 / 11), 'no half': 0.5, 'naive': of(1, 2),\n"
+        "            'half': of(10, 13), 'perfect': np.float32(2) / 3}",
+    ],
+    ("07_gan_cls", 2): [
+        "def wrong_in_batch(classes, generator):\n"
+        "    labels, found = classes.tolist(), []\n"
+        "    others = [[j for j, c in enumerate(labels) if c != own] for own in labels]\n"
+        "    if not all(others):\n"
+        "        raise ValueError('no candidate')\n"
+        "    for row in others:\n"
+        "        found.append(row[int(torch.randint(len(row), (1,), generator=generator))])\n"
+        "    return torch.tensor(found)",
+        (  # draw again whoever is of the same class
+            "def wrong_in_batch(classes, generator):\n"
+            "    if len(classes.unique()) < 2:\n"
+            "        raise ValueError('no candidate')\n"
+            "    j = torch.randint(len(classes), classes.shape, generator=generator)\n"
+            "    while (again := classes[j] == classes).any():\n"
+            "        new = torch.randint(len(classes), classes.shape, generator=generator)\n"
+            "        j = torch.where(again, new, j)\n"
+            "    return j"
+        ),
+        (  # the largest of random numbers
+            "def wrong_in_batch(classes, generator):\n"
+            "    may = classes.unsqueeze(0) != classes.unsqueeze(1)\n"
+            "    if not may.any(1).all():\n"
+            "        raise ValueError('no candidate')\n"
+            "    keys = torch.rand(may.shape, generator=generator, dtype=torch.float64)\n"
+            "    return keys.masked_fill(~may, -1).argmax(1)"
+        ),
+        (  # a number for each row, stretched to its candidates
+            "def wrong_in_batch(classes, generator):\n"
+            "    may = classes[:, None] != classes\n"
+            "    if (~may).all(1).any():\n"
+            "        raise ValueError\n"
+            "    u = torch.rand(len(classes), dtype=torch.float64, generator=generator)\n"
+            "    order = may.int().argsort(dim=1, descending=True, stable=True)\n"
+            "    return order.gather(1, (u * may.sum(1)).long()[:, None])[:, 0]"
+        ),
+        (  # numpy, seeded by the generator
+            "def wrong_in_batch(classes, generator):\n"
+            "    import numpy as np\n"
+            "    labels = classes.numpy()\n"
+            "    if (labels == labels[0]).all():\n"
+            "        raise ValueError('no candidate')\n"
+            "    seed = torch.randint(2**31, (1,), generator=generator).item()\n"
+            "    rng = np.random.default_rng(seed)\n"
+            "    return torch.from_numpy(np.array([\n"
+            "        rng.choice(np.flatnonzero(labels != own)) for own in labels], dtype=np.int64))"
+        ),
+    ],
+    ("07_gan_cls", 3): [
+        (".mean()", ".double().mean()"),
+        (".mean()", ".sum()"),
+        ("return (by_sentence / by_noise).item()", "return by_sentence.item() / by_noise.item()"),
+        "def sentence_sensitivity(draw, z1, z2, phi1, phi2):\n"
+        "    import numpy as np\n"
+        "    x, y, w = (draw(z, phi).numpy().astype(np.float64)\n"
+        "               for z, phi in ((z1, phi1), (z1, phi2), (z2, phi1)))\n"
+        "    return np.abs(x - y).mean() / np.abs(w - x).mean()",
+        (  # picture by picture
+            "def sentence_sensitivity(draw, z1, z2, phi1, phi2):\n"
+            "    said = heard = 0.0\n"
+            "    with torch.no_grad():\n"
+            "        for a, b, p, q in zip(*(x.split(1) for x in (z1, z2, phi1, phi2))):\n"
+            "            said += F.l1_loss(draw(a, q), draw(a, p), reduction='sum').item()\n"
+            "            heard += F.l1_loss(draw(b, p), draw(a, p), reduction='sum').item()\n"
+            "    return said / heard"
+        ),
+        "def sentence_sensitivity(draw, z1, z2, phi1, phi2):\n"
+        "    x = draw(torch.cat([z1, z1, z2]), torch.cat([phi1, phi2, phi1])).chunk(3)\n"
+        "    return float(torch.dist(x[1], x[0], 1) / torch.dist(x[2], x[0], 1))",
+    ],
     # --- 09 ---
     # --- 10 ---
     # --- 11 ---
