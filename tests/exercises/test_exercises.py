@@ -997,6 +997,22 @@ WRONG = {
         ('"why": "b"', '"why": "c"', "λ that pulls"),
         ('"why": "b"', '"why": "points"', "one of"),
         ('"why": "b"', '"because": "b"', "the entries are"),
+        ('"far": 0.5 * 2**2', '"far": 1.0', "found 1, which is not it"),
+        ('"far": 0.5 * 2**2', '"far": 4.0', "found 4, which is not it"),
+        ("(math.exp(-2) + 2 - 1)", "(math.exp(-2) + 1 - 1)", "log σ² = −2"),
+        ("0.5 * (math.exp(-2) + 2 - 1)", "math.exp(-2) + 2 - 1", "found 1.135, which is not"),
+        ("0.5 * (math.exp(-2) + 2 - 1)", "0.6", "two decimals"),
+        ("0.5 * (math.exp(2) - 2 - 1)", "2.2", "two decimals"),
+        ("0.5 * (math.exp(2) - 2 - 1)", "0.5677", "log σ² = 2"),
+        ("0.5 * (math.exp(2) - 2 - 1)", "0.5 * (math.exp(2) - 2)", "log σ² = 2"),
+        ("128 * 0.5 * 0.5**2", "128 * 0.5**2", "add up"),
+        ("128 * 0.5 * 0.5**2", "128 * 0.5 * 0.5", "add up"),
+        ("128 * 0.5 * 0.5**2", "0.5 * (128 * 0.5) ** 2", "add up"),
+        ('"mean": 2 * 0.5 * 0.5**2', '"mean": 0.5', "2/128 · sum"),
+        ('"mean": 2 * 0.5 * 0.5**2', '"mean": 32.0', "2/128 · sum"),
+        ('"many": 128', '"many": "16", "most": 128', "the entries are"),
+        ('"far": 0.5 * 2**2', '"far": True', "plain number"),
+        ('"why": "b"', '"why": ""', "one of"),
     ],
     ("09_conditioning_augmentation", 2): [
         (".sum(1)", ".mean(1)", "add the dimensions up"),
@@ -1021,17 +1037,45 @@ WRONG = {
          "def kl_between(other_mu, other_logvar, mu, logvar)", "turned round"),
         (".sum(1)", ".sum()", "one number for each row"),
         (".sum(1)", ".sum(1) / math.log(2)", "natural logarithm"),
-        (".sum(1)", ".sum(1).float()", "float64 was given"),
         (".sum(1)", ".sum(1).detach()", "gradients have to flow"),
         ("logvar.exp() + (mu", "logvar.detach().exp() + (mu", "gradient of logvar"),
         ("/ other_logvar.exp()", "/ other_logvar.data.exp()", "gradient of other_logvar"),
-        ("(mu - other_mu).square()", "(mu - other_mu).detach().square()", "gradient of mu"),
+        ("(mu - other_mu).square()", "(mu - other_mu).detach().square()",
+         "no gradient reaches mu"),
         ("    apart = ", "    mu -= other_mu\n    other_mu = 0 * mu\n    apart = ",
-         "no in-place"),
+         "was changed"),
         ("/ other_logvar.exp()", "", "hold the formula"),
+        ("(logvar.exp() + (mu - other_mu).square()) / other_logvar.exp()",
+         "logvar.exp() / other_logvar.exp() + (mu - other_mu).square()", "divided by σ'², too"),
+        ("    apart = ", "    logvar = logvar.clamp(-8, 8)\n    apart = ", "hold the formula"),
+        ("/ other_logvar.exp()", "/ (other_logvar.exp() + 1e-6)", "hold the formula"),
+        (".sum(1)", ".sum(1).squeeze()", r"a tensor \[1\]; found Tensor\[\]"),
+        (".sum(1)", ".sum(1, keepdim=True)", "one number for each row"),
+        (".sum(1)", ".sum(0)", "one number for each row"),
+        ("0.5 * (other_logvar - logvar + apart - 1).sum(1)",
+         "[x / 2 for x in (other_logvar - logvar + apart - 1).sum(1)]", "found list"),
+        (".sum(1)", "[:, :5].sum(1)", "hold the formula"),
+        (".sum(1)", ".sum(1).mean().expand(len(mu))", "hold the formula"),
+        (".sum(1)", ".sum(1).clamp(max=100)", "hold the formula"),
+        ("(logvar.exp() + (mu - other_mu).square()) / other_logvar.exp()",
+         "((0.5 * logvar).exp() + (mu - other_mu).square()) / (0.5 * other_logvar).exp()",
+         "½ logvar. is σ"),
+        ("other_logvar - logvar", "2 * (other_logvar - logvar)", "no 2 before it"),
+        ("+ apart - 1)", "+ apart - 2)", "inside the ½"),
+        ("other_logvar - logvar + apart - 1).sum(1)",
+         "logvar - other_logvar + apart - 1).sum(1)", "not the other way round"),
+        (".sum(1)", ".sum(1).detach().requires_grad_()", "no gradient reaches"),
+        ("    return 0.5", "    other_logvar = 2 * other_logvar.detach() - other_logvar\n"
+         "    return 0.5", "gradient of other_logvar"),
+        ("    return 0.5", "    if len(mu) > 1:\n        mu[0] = mu[0]\n"
+         "        logvar = torch.cat([logvar[:1].detach(), logvar[1:]])\n    return 0.5",
+         "gradient of logvar"),
+        ("def kl_between(mu, logvar, other_mu, other_logvar):\n",
+         "def kl_between(mu, logvar, other_mu, other_logvar, seen=[]):\n    seen.append(1)\n"
+         "    mu = mu + 0.1 * (len(seen) % 2 == 0)\n", "second call"),
     ],
     ("09_conditioning_augmentation", 3): [
-        ("generator=generator, ", "", "hand it on"),
+        ("generator=generator, ", "", "only source of chance"),
         ("generator=generator, ", "generator=torch.Generator().manual_seed(0), ",
          "another generator gave the same"),
         ("generator=generator, ",
@@ -1040,12 +1084,14 @@ WRONG = {
          "do not seed"),
         ("    rows = torch.randn(number, len(row), generator=generator, dtype=row.dtype)",
          "    torch.manual_seed(generator.seed())\n    rows = torch.randn(number, len(row), "
-         "dtype=row.dtype)", "hand it on"),
+         "dtype=row.dtype)", "only source of chance"),
         (", dtype=row.dtype", "", "the result torch.float32"),
-        ("row[:z_dim]", "row[-z_dim:]", "not kept"),
-        ("rows[:, z_dim:] = row[z_dim:]", "rows[:, -z_dim:] = row[-z_dim:]", "not kept"),
-        ("rows[:, z_dim:] = row[z_dim:]", "rows[:, z_dim + 1 :] = row[z_dim + 1 :]", "not kept"),
-        ('if keep in ("z", "both")', 'if keep in ("ε", "both")', "not kept"),
+        ("row[:z_dim]", "row[-z_dim:]", "to be kept is not row's"),
+        ("rows[:, z_dim:] = row[z_dim:]", "rows[:, -z_dim:] = row[-z_dim:]",
+         "to be kept is not row's"),
+        ("rows[:, z_dim:] = row[z_dim:]", "rows[:, z_dim + 1 :] = row[z_dim + 1 :]",
+         "to be kept is not row's"),
+        ('if keep in ("z", "both")', 'if keep in ("ε", "both")', "to be kept is not row's"),
         ("torch.randn(number, len(row), generator=generator, dtype=row.dtype)",
          "torch.randn(1, len(row), generator=generator, dtype=row.dtype).repeat(number, 1)",
          "every row draws for itself"),
@@ -1055,7 +1101,7 @@ WRONG = {
         ("    return rows", "    rows[number // 2 :] = rows[: number - number // 2]\n"
          "    return rows", "every row draws for itself"),
         ("    return rows", "    rows[-1] = row\n    return rows", "still row's"),
-        ("    return rows", "    return rows.clamp(-2, 2)", "standard normal|draws for itself"),
+        ("    return rows", "    return rows.clamp(-2, 2)", "to be kept is not row's"),
         ('    if keep in ("z", "both"):',
          '    rows = rows.sort(1).values\n    if keep in ("z", "both"):',
          "do not sort|standard normal"),
@@ -1063,17 +1109,54 @@ WRONG = {
         ("torch.randn(", "torch.rand(", "standard normal|draws for itself"),
         ("torch.randn(number, len(row), generator=generator, dtype=row.dtype)",
          "(torch.rand(number, len(row), generator=generator, dtype=row.dtype) - 0.5) * 12**0.5",
-         "standard normal|draws for itself"),
+         "is not normal"),
         ("rows = torch.randn(", "rows = 3 * row + torch.randn(", "standard normal"),
         ("    rows = ", "    row[:z_dim] += 1\n    rows = ", "work on a copy"),
         ('    if keep in ("z", "both"):', '    if keep == "both":\n'
          '        return row.expand(number, -1)\n    if keep == "z":', "no view of row"),
         ('    if keep in ("z", "both"):', '    if keep == "both":\n'
-         '        return row.repeat(3, 1)\n    if keep == "z":', "number times"),
-        ('in ("z", "both")', 'in ("z",)', "the row, as is"),
+         '        return row.repeat(3, 1)\n    if keep == "z":', r"return a tensor \[number, n\]"),
+        ('in ("z", "both")', 'in ("z",)', "to be kept is not row's"),
         ('keep not in ("z", "ε", "both")', 'keep not in ("z", "eps", "both")', "raised ValueError"),
         ('    if keep not in ("z", "ε", "both"):', "    if False:", "raise ValueError"),
         ("raise ValueError", "raise KeyError", "raise ValueError"),
+        ("    if keep in (\"z\"", "    rows = rows.clamp(-3, 3)\n    if keep in (\"z\"",
+         "draws for itself|not normal"),
+        ("    if keep in (\"z\"", "    rows = rows.sort(0).values\n    if keep in (\"z\"",
+         "go together"),
+        ("    if keep in (\"z\"", "    rows[number // 2 :] = -rows[: number - number // 2]\n"
+         "    if keep in (\"z\"", "go together"),
+        ("    if keep in (\"z\"", "    rows[:, 1:] = 0.8 * rows[:, :1] + 0.6 * rows[:, 1:]\n"
+         "    if keep in (\"z\"", "go together"),
+        ("    if keep in (\"z\"", "    rows[:, 0] *= 1.2\n    if keep in (\"z\"",
+         "not standard normal"),
+        ("    if keep in (\"z\"", "    rows += 0.1 * row\n    if keep in (\"z\"",
+         "not standard normal"),
+        ("torch.randn(number,", "0.5 * torch.randn(number,", "not standard normal"),
+        ("    if keep in (\"z\"", "    rows = rows - rows.mean(1, keepdim=True)\n"
+         "    if keep in (\"z\"", "not standard normal|go together"),
+        ("torch.randn(number, len(row), generator=generator, dtype=row.dtype)",
+         "torch.randn(number, len(row), generator=generator).to(torch.float64)",
+         "the result torch.float64"),
+        ("rows[:, :z_dim] = row[:z_dim]", "rows[:, :3] = row[:3]", "to be kept|still row"),
+        ("rows[:, z_dim:] = row[z_dim:]", "rows[:, len(row) // 2 :] = row[len(row) // 2 :]",
+         "to be kept|still row"),
+        ("rows[:, z_dim:] = row[z_dim:]", "rows[1:, z_dim:] = row[z_dim:]", "to be kept"),
+        ("    rows = ", "    generator = torch.Generator().manual_seed(generator.seed() % 9)\n"
+         "    rows = ", "other rows|same rows|standard"),
+        ("    rows = ", "    generator.manual_seed(0)\n    rows = ", "same rows"),
+        ("    rows = ", "    if keep == \"ε\":\n        generator = None\n    rows = ",
+         "only source of chance"),
+        ('if keep not in ("z", "ε", "both")', 'if keep not in "zεboth"', "raise ValueError"),
+        ('if keep not in ("z", "ε", "both")', 'if keep[:1] not in ("z", "ε", "b")',
+         "raise ValueError"),
+        ('    if keep not in', '    keep = str(keep).lower()\n    if keep not in',
+         "raise ValueError"),
+        ("        raise ValueError(f\"keep is {keep!r}; expected 'z', 'ε' or 'both'\")",
+         "        return row.repeat(number, 1)", "raise ValueError, found NoneType"),
+        ("    return rows", "    return rows.squeeze()", r"return a tensor \[number, n\]"),
+        ("    return rows", "    return list(rows)", "found list"),
+        ("    return rows", "    row.copy_(rows[0])\n    return rows", "work on a copy"),
     ],
     ("10_stackgan_stage1", 1): [
         ('"kinds": 4 * 4', '"kinds": 4', "that is stride 2"),
@@ -1301,6 +1384,79 @@ RIGHT = {
     # --- 06 ---
     # --- 07 ---
     # --- 09 ---
+    ("09_conditioning_augmentation", 1): [
+        ("0.5 * (math.exp(-2) + 2 - 1)", "0.57"),
+        ("0.5 * (math.exp(2) - 2 - 1)", "2.19"),
+        ('"nothing": 0.0', '"nothing": 0'),
+        ('"far": 0.5 * 2**2', '"far": torch.tensor(2.0).numpy()[()]'),
+    ],
+    ("09_conditioning_augmentation", 2): [
+        (".sum(1)", ".sum(1).float()"),
+        (
+            "def kl_between(mu, logvar, other_mu, other_logvar):\n"
+            "    p = torch.distributions.Normal(mu, logvar.exp().sqrt())\n"
+            "    q = torch.distributions.Normal(other_mu, other_logvar.exp().sqrt())\n"
+            "    return torch.distributions.kl_divergence(p, q).sum(-1)"
+        ),
+        (
+            "def kl_between(mu, logvar, other_mu, other_logvar):\n"
+            "    rows = []\n"
+            "    for m, v, o, w in zip(mu, logvar, other_mu, other_logvar):\n"
+            "        total = 0\n"
+            "        for j in range(len(m)):\n"
+            "            apart = (m[j] - o[j]) ** 2 / w[j].exp() + (v[j] - w[j]).exp()\n"
+            "            total = total + (w[j] - v[j] + apart - 1) / 2\n"
+            "        rows.append(total)\n"
+            "    return torch.stack(rows)"
+        ),
+        (
+            "def kl_between(*four):\n"
+            "    m, v, o, w = (x.float() for x in four)\n"
+            "    inner = torch.expm1(v - w) - (v - w) + ((m - o) * (-0.5 * w).exp()) ** 2\n"
+            "    return torch.einsum('bc->b', inner) / 2"
+        ),
+    ],
+    ("09_conditioning_augmentation", 3): [
+        (
+            "def variations(row, z_dim, keep, number, generator):\n"
+            "    place = ('z', 'ε', 'both').index(keep)\n"
+            "    z, eps = row[:z_dim], row[z_dim:]\n"
+            "    new = [torch.normal(torch.zeros(number, len(x)), 1.0, generator=generator)\n"
+            "           for x in (z, eps)]\n"
+            "    left = new[0] if place == 1 else z.expand(number, -1)\n"
+            "    right = new[1] if place == 0 else eps.expand(number, -1)\n"
+            "    return torch.cat([left.to(row.dtype), right.to(row.dtype)], 1)"
+        ),
+        (
+            "def variations(row, z_dim, keep, number, generator):\n"
+            "    if keep == 'both':\n"
+            "        return row.repeat(number, 1)\n"
+            "    if keep not in ['z', 'ε']:\n"
+            "        raise ValueError(keep)\n"
+            "    rows = []\n"
+            "    for _ in range(number):\n"
+            "        new = row.clone()\n"
+            "        for j in range(len(row)):\n"
+            "            if (j < z_dim) == (keep == 'ε'):\n"
+            "                new[j] = torch.randn((), generator=generator, dtype=torch.float64)\n"
+            "        rows.append(new)\n"
+            "    return torch.stack(rows)"
+        ),
+        (
+            "def variations(row, z_dim, keep, number, generator):\n"
+            "    import numpy\n"
+            "    seed = torch.randint(2**60, (), generator=generator).item()\n"
+            "    kept = {'z': [1, 0], 'ε': [0, 1], 'both': [1, 1]}.get(keep)\n"
+            "    if kept is None:\n"
+            "        raise ValueError('keep')\n"
+            "    mask = torch.tensor(kept, dtype=bool).repeat_interleave(\n"
+            "        torch.tensor([z_dim, len(row) - z_dim]))\n"
+            "    new = numpy.random.default_rng(seed).standard_normal((number, len(row)))\n"
+            "    return torch.where(mask, row, torch.from_numpy(new).to(row.dtype))"
+        ),
+        ("torch.randn(number, len(row), generator=generator, dtype=row.dtype)",
+         "torch.randn(number, len(row), generator=generator).to(row.dtype)"),
+    ],
     # --- 10 ---
     # --- 11 ---
 }
