@@ -1166,7 +1166,7 @@ WRONG = {
         ('"enlarged": 0.0', '"enlarged": 0.06', "not added up"),
         ('"enlarged": 0.0', '"enlarged": 0.25', "nothing is left"),
         ('"enlarged": 0.0', '"enlarged": 1', "nothing is left"),
-        ('"wave": 2**0.5', '"wave": 1.0', "sides of a square"),
+        ('"wave": 2**0.5', '"wave": 1.0', "found 1, which is not it"),
         ('"wave": 2**0.5', '"wave": 2', "that is .H.0"),
         ('"wave": 2**0.5', '"wave": 1j', "plain number"),
         ('"work": 9 / 4', '"work": 4 / 9', "the dearer one"),
@@ -1174,8 +1174,22 @@ WRONG = {
         ('"work": 9 / 4', '"work": 9', "3 · 3 at every pixel"),
         (" + 2 * (8 + 8 + 32)", "", "batch norms have weights"),
         (" + 2 * (8 + 8 + 32)", " + 3 * (8 + 8 + 32)", "no biases before"),
-        ("9 * 8 * 32", "8 * 32", "a 1 × 1 and two 3 × 3"),
-        ('"wave": 2**0.5', '"wave": 1.42', "sides of a square|1 − i"),
+        ("9 * 8 * 32", "8 * 32", "that widens is 3 × 3"),
+        ('"wave": 2**0.5', '"wave": 1.42', "found 1.42, which is not it"),
+        ('"wave": 2**0.5', '"wave": 0.0', "that is .H.π"),
+        ('"wave": 2**0.5', '"wave": 1.57', "1 − i"),
+        ('"kinds": 4 * 4', '"kinds": 64', "found 64, which is not it"),
+        ('"kinds": 4 * 4', '"kinds": 15.999', "which is not it"),
+        ('"each": (8 // 4) ** 2', '"each": 2', "rows and columns"),
+        ('"each": (8 // 4) ** 2', '"each": 4.5', "every fourth weight"),
+        ('"enlarged": 0.0', '"enlarged": 0.001', "H.π. = 0"),
+        ('"enlarged": 0.0', '"enlarged": 63 / 1024', "not enlarged"),
+        ('"work": 9 / 4', '"work": 1.0', "3 · 3 at every pixel"),
+        ('"work": 9 / 4', '"work": 2.3', "3 · 3 at every pixel"),
+        (" + 2 * (8 + 8 + 32)", " + 8 + 8 + 32", "two weights a channel"),
+        ("32 * 8 + ", "9 * 32 * 8 + ", "a 1 × 1 and two 3 × 3"),
+        (" + 9 * 8 * 8", "", "a 1 × 1 and two 3 × 3"),
+        ("2 * (8 + 8 + 32)", "4 * (8 + 8 + 32)", "found 3328"),
         ('"kinds": 4 * 4', '"kinds": "16"', "plain number"),
         ('"enlarged": 0.0', '"enlarged": math.nan', "give a number"),
         ('"enlarged": 0.0', '"enlarged": None', "plain number"),
@@ -1204,13 +1218,36 @@ WRONG = {
         ("return wide", "return wide[:, :, :3, :3]", "the shape is"),
         ("return wide", "return wide.float()", "kernel is torch.float64"),
         ("return wide", "return wide.detach()", "gradients have to flow"),
-        ("+= turned", "+= turned if p else turned.detach()", "part is detached"),
+        ("+= turned", "+= turned if p else turned.detach()",
+         "gradient of kernel is not"),
         ("    turned = ", "    kernel.data *= 2\n    turned = ", "work on a copy"),
         ("kernel.new_zeros(*turned.shape[:2], 4, 4)",
-         "torch.zeros(*turned.shape[:2], 4, 4, dtype=torch.float64)", "whatever that is"),
+         "torch.zeros(*turned.shape[:2], 4, 4, dtype=torch.float64)", "the result torch.float64"),
         ("return wide", "return wide.flip(2)", "flip both"),
         ("return wide", "return wide.numpy(force=True)", "return a tensor"),
-        ("return wide", "wide[:, :, 0] = 0\n    return wide", "off by up to"),
+        ("return wide", "wide[:, :, 0] = 0\n    return wide", "one bright pixel"),
+        ("return wide", "return wide * 4", "and no more"),
+        ("return wide", "return wide.transpose(2, 3)", "rows and columns are exchanged"),
+        ("return wide", "return wide.roll(1, 2)", "one bright pixel"),
+        ("return wide", "return wide.flip(2, 3)", "turned round"),
+        ("return wide", "return wide.transpose(0, 1)", "wants .in, out"),
+        ("return wide", "return wide.transpose(0, 1).reshape(wide.shape)", "reshape shuffles"),
+        ("return wide", "return wide.squeeze()", "the shape is"),
+        ("return wide", "return wide + 1e-3", "one bright pixel"),
+        ("return wide", "return wide * (kernel.shape[0] < 5) + wide.detach() * "
+         "(kernel.shape[0] > 4)", "gradient of kernel is not"),
+        ("return wide", "return 2 * wide.detach() - wide", "gradient of kernel is not"),
+        ("return wide", "return wide.clone().detach().requires_grad_(True)", "a new leaf"),
+        ("for p in (0, 1)", "for p in (1,)", "one bright pixel"),
+        ("+= turned", "+= turned / (1 + p * q)", "one bright pixel"),
+        ("    turned = ", "    kernel = kernel.clamp(-1, 1)\n    turned = ", "one bright pixel"),
+        ("    turned = ", "    kernel = kernel - kernel.mean()\n    turned = ", "one bright pixel"),
+        ("    wide = kernel", "    turned = F.interpolate(turned, 4, mode='bilinear')\n"
+         "    return turned\n    wide = kernel", "one bright pixel"),
+        ("    wide = kernel", "    return F.pad(turned, (0, 1, 0, 1))\n    wide = kernel",
+         "a small pixel is four large ones"),
+        ("    turned = ", "    kernel = kernel.half().float()\n    turned = ",
+         "the result torch.float32|gradient|one bright"),
     ],
     ("10_stackgan_stage1", 3): [
         ("return 2 * c", "return 0", "has a scale and a shift"),
@@ -1234,10 +1271,35 @@ WRONG = {
          "4 × 4 and 8 × 8 only"),
         ("9 * n * c + norm(c)", "n * c + norm(c)", "the usual bottleneck"),
         ("doublings += 9 * c", "doublings += 16 * c", "the doublings convolve 3 × 3"),
-        ("doublings += 9 * c", "doublings += c", "go through the pieces"),
+        ("doublings += 9 * c", "doublings += 1 * c", "the doublings convolve 3 × 3"),
         ("(9 * width + 1) * 3", "(width + 1) * 3", "last convolution is 3 × 3"),
         ("(9 * width + 1) * 3", "(9 * width + 1) * 3 + 6", "no batch norm after the last"),
-        ("n = c // 4", "n = c // 2", "go through the pieces"),
+        ("n = c // 4", "n = c // 2", "narrows to a quarter"),
+        ("n = c // 4", "n = c", "narrows to a quarter"),
+        ("n = c // 4", "n = 8", "go through the pieces"),
+        ("return c * n +", "return 9 * c * n +", "first convolution of a block is 1 × 1"),
+        (" + doublings + block(wide // 2)", " + block(wide // 2)", "doublings count"),
+        ("block(wide) + doublings + block(wide // 2)", "2 * block(wide // 2) + doublings",
+         "twice the second's"),
+        ("(z_dim + c_dim) * 16", "c_dim * 16", "z and ĉ side by side"),
+        ("(z_dim + c_dim) * 16", "(z_dim + 2 * c_dim) * 16", "not μ and log σ²"),
+        ("(z_dim + c_dim) * 16", "(100 + c_dim) * 16", "go through the pieces"),
+        ("(embed_dim + 1) * 2 * c_dim", "(embed_dim + 1) * 256", "go through the pieces"),
+        ("wide = width * image_size // 8", "wide = width * 64 // 8", "go through the pieces"),
+        ("wide = width * image_size // 8", "wide = width * min(image_size, 64) // 8",
+         "width .*, 128 px"),
+        ("    return augment", "    if image_size == 16:\n        return augment + start + last\n"
+         "    return augment", "width .*, 16 px"),
+        ("    last = ", "    doublings += 9 * c * c\n    last = ", "go through the pieces"),
+        ("    return augment + start + block(wide) + doublings + block(wide // 2) + last",
+         "    return float(augment + start + block(wide) + doublings + block(wide // 2) + last)",
+         "return a Python int, found float"),
+        ("def weights_of_stage1(width", "def weights_of_stage1(width, *rest, seen=[]):\n"
+         "    seen.append(rest)\n    return counted(width, *rest) + (len(seen) > 8)\n\n\n"
+         "def counted(width", "go through the pieces"),
+        ("    def norm(c):", "    with torch.device('meta'):\n        torch.nn.Conv2d(3, 3, 3)\n\n"
+         "    def norm(c):", "no network is"),
+        ("(9 * width + 1) * 3", "9 * width * 3 + 1", "go through the pieces"),
         (" + norm(16 * wide)", "", "Start's"),
         ("+ 9 * n * n + norm(n) +", "+", "a block has three"),
         (" + block(wide) + doublings + block(wide // 2)", " + doublings", "blocks count, too"),
@@ -1458,6 +1520,80 @@ RIGHT = {
          "torch.randn(number, len(row), generator=generator).to(row.dtype)"),
     ],
     # --- 10 ---
+    ("10_stackgan_stage1", 1): [
+        ('"wave": 2**0.5', '"wave": 1.41'),
+        ('"wave": 2**0.5', '"wave": abs(1 - 1j)'),
+        ('"enlarged": 0.0', '"enlarged": 0'),
+        ('"kinds": 4 * 4', '"kinds": 16.0'),
+        ('"work": 9 / 4', '"work": torch.tensor(2.25).numpy()[()]'),
+    ],
+    ("10_stackgan_stage1", 2): [
+        (
+            "def as_transposed(kernel):\n"
+            "    small = torch.eye(kernel.shape[1], dtype=kernel.dtype)[:, :, None, None]\n"
+            "    large = F.pad(small, (3, 3, 3, 3)).repeat_interleave(2, 2)\n"
+            "    return F.conv2d(large.repeat_interleave(2, 3), kernel)[:, :, 4:8, 4:8]"
+        ),
+        (
+            "def as_transposed(kernel):\n"
+            "    out, into = kernel.shape[:2]\n"
+            "    cells = []\n"
+            "    for b in range(into):\n"
+            "        for c in range(out):\n"
+            "            for i in range(4):\n"
+            "                for j in range(4):\n"
+            "                    met = [kernel[c, b, k, m] for k in range(3) for m in range(3)\n"
+            "                           if k + i in (2, 3) and m + j in (2, 3)]\n"
+            "                    cells.append(sum(met))\n"
+            "    return torch.stack(cells).reshape(into, out, 4, 4)"
+        ),
+        (
+            "def as_transposed(kernel):\n"
+            "    m = torch.tensor([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]]).double()\n"
+            "    wide = torch.einsum('ik,jl,ockl->coij', m, m, kernel.double())\n"
+            "    return wide.to(kernel.dtype)"
+        ),
+        (
+            "def as_transposed(kernel):\n"
+            "    turned = torch.rot90(kernel, 2, (2, 3)).permute(1, 0, 2, 3)\n"
+            "    pads = ((0, 1, 0, 1), (1, 0, 0, 1), (0, 1, 1, 0), (1, 0, 1, 0))\n"
+            "    return sum(F.pad(turned, pad) for pad in pads)"
+        ),
+    ],
+    ("10_stackgan_stage1", 3): [
+        (
+            "def weights_of_stage1(width, image_size, z_dim, embed_dim, c_dim):\n"
+            "    c, side = width * image_size // 8, 4\n"
+            "    total = 2 * c_dim * embed_dim + 2 * c_dim + 16 * c * (z_dim + c_dim + 2)\n"
+            "    while side < image_size:\n"
+            "        if side <= 8:\n"
+            "            total += 49 * (c // 4) ** 2 + 12 * (c // 4)\n"
+            "        if side < image_size // 2:\n"
+            "            total += 9 * c * (c // 2) + 2 * (c // 2)\n"
+            "            c //= 2\n"
+            "        side *= 2\n"
+            "    return total + 27 * width + 3"
+        ),
+        (
+            "def weights_of_stage1(width, image_size, z_dim, embed_dim, c_dim):\n"
+            "    import math\n"
+            "    shapes = [(2 * c_dim, embed_dim), (2 * c_dim,)]\n"
+            "    n = int(math.log2(image_size)) - 2\n"
+            "    widths = [width << i for i in range(n)][::-1]\n"
+            "    first = 16 * widths[0]\n"
+            "    shapes += [(z_dim + c_dim, first), (first,), (first,)]\n"
+            "    for i, c in enumerate(widths):\n"
+            "        if i:\n"
+            "            shapes += [(widths[i - 1], c, 3, 3), (c,), (c,)]\n"
+            "        if i < 2:\n"
+            "            q = c // 4\n"
+            "            shapes += [(c, q, 1, 1), (q, q, 3, 3), (q, c, 3, 3)]\n"
+            "            shapes += [(q,), (q,), (q,), (q,), (c,), (c,)]\n"
+            "    return sum(map(math.prod, [*shapes, (width, 3, 3, 3), (3,)]))"
+        ),
+        ("return augment", "import numpy\n    return numpy.int64(1) * augment"),
+        ("wide = width * image_size // 8", "wide = int(width * image_size / 8)"),
+    ],
     # --- 11 ---
 }
 
