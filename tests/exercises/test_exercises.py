@@ -1320,9 +1320,9 @@ WRONG = {
         ("80 + 64 + 32", "80 + 64 + 80 + 32", "Stage-II has no z"),
         ("80 + 64 + 32", "356", "section 3 adds them up"),
         ("(32 // 4) ** 2", "8", "rows and columns"),
-        ("(32 // 4) ** 2", "16 * 16", "halves the side twice"),
+        ("(32 // 4) ** 2", "16 * 16", "a quarter of the sketch's, of 32"),
         ("(32 // 4) ** 2", "32 * 32", "not on the sketch"),
-        ("(32 // 4) ** 2", "16", "side of the map for sketches of 64"),
+        ("(32 // 4) ** 2", "16", "halved twice, not thrice"),
         ("(32 // 4) ** 2", "4", "each place gets all"),
         ('"moved": 0', '"moved": 50', "no optimiser has"),
         ('"moved": 0', '"moved": None', "plain number"),
@@ -1333,7 +1333,7 @@ WRONG = {
         ('"luck": 0.7', '"luck": 0.3', "stays wrong"),
         ('"luck": 0.7', '"luck": 0.49', "drawn again once"),
         ('"luck": 0.7', '"luck": 0', "ask for a purpose"),
-        ('"luck": 0.7', '"luck": 0.91', "knows nothing of the first"),
+        ('"luck": 0.7', '"luck": 0.91', "after two draws"),
         ("1 - 0.25 / 2", "0.75", "guess, and is right half"),
         ("1 - 0.25 / 2", "1", "no D can be sure"),
         ("1 - 0.25 / 2", "1 - 0.75 / 2", "a quarter of each"),
@@ -1345,25 +1345,41 @@ WRONG = {
         ('"why": "a"', '"why": "d"', "one of"),
         ('"why": "a"', '"because": "a"', "the entries are"),
         ('"moved": 0', '"moved": 0.004', "no optimiser has"),
+        ("80 + 64 + 32", "80", "found 80, which is not it"),
+        ("80 + 64 + 32", "2 * (80 + 64 + 32)", "found 352, which is not it"),
+        ("(32 // 4) ** 2", "32", "found 32, which is not it"),
+        ("(32 // 4) ** 2", "32 // 4", "rows and columns"),
+        ('"counted": 50', '"counted": 1', "once for each batch"),
+        ('"counted": 50', '"counted": 150', "found 150, which is not it"),
+        ('"moved": 0', '"moved": 14_247_811', "no optimiser has"),
+        ('"luck": 0.7', '"luck": 1.0', "knows nothing of the first"),
+        ('"luck": 0.7', '"luck": 0.69', "found 0.69, which is not it"),
+        ('"luck": 0.7', '"luck": 0.09', "knows nothing of the first"),
+        ("1 - 0.25 / 2", "1 - 0.25**2", "be sure elsewhere"),
+        ("1 - 0.25 / 2", "0.25", "be sure elsewhere"),
+        ("1 - 0.25 / 2", "1 - 0.25 / 1.75 / 2", "be sure elsewhere"),
+        ('"moved": 0', '"moved": False', "plain number"),
+        ('"why": "a"', '"why": ["a"]', "one of"),
     ],
     ("11_stackgan_stage2", 2): [
         ("[seen, said], 1", "[seen, said], 0", "in the channels: dim 1"),
-        ("*seen.shape[2:])", "seen.shape[3], seen.shape[2])", "on all its places has the shape"),
-        (".expand(-1, -1, *seen.shape[2:])", "", "on all its places has the shape"),
+        ("*seen.shape[2:])", "seen.shape[3], seen.shape[2])", "torch says: Sizes"),
+        (".expand(-1, -1, *seen.shape[2:])", "", "torch says: Sizes"),
         ("[seen, said], 1", "[seen, said.mean(0, keepdim=True).expand_as(said)], 1",
-         "all have the same one"),
-        ("[seen, said], 1", "[seen, said / 4], 1", "as it is"),
+         "the mean of all"),
+        ("[seen, said], 1", "[seen, said / 4], 1", "ĉ's number 0, unchanged"),
         ("[seen, said], 1", "[said, seen], 1", "the map's channels first"),
-        ("[seen, said], 1", "[seen, said.flip(0)], 1", "its own ĉ"),
-        ("[seen, said], 1", "[seen, said.roll(1, 0)], 1", "its own ĉ"),
+        ("[seen, said], 1", "[seen, said.flip(0)], 1", "it is another picture's"),
+        ("[seen, said], 1", "[seen, said.roll(1, 0)], 1", "it is another picture's"),
         ("c_hat[:, :, None, None].expand(-1, -1, *seen.shape[2:])",
          "c_hat.repeat(1, seen.shape[2] * seen.shape[3]).view(len(seen), -1, *seen.shape[2:])",
-         "places of one picture differ"),
+         "lay numbers out along the places"),
         ("c_hat[:, :, None, None].expand(-1, -1, *seen.shape[2:])",
          "c_hat.repeat(seen.shape[2] * seen.shape[3], 1).view(len(seen), -1, *seen.shape[2:])",
-         "places of one picture differ"),
+         "lay numbers out along the places"),
         ("c_hat[:, :, None, None].expand(-1, -1, *seen.shape[2:])",
-         "c_hat[:1, :, None, None].expand(len(seen), -1, *seen.shape[2:])", "all have the same"),
+         "c_hat[:1, :, None, None].expand(len(seen), -1, *seen.shape[2:])",
+         "all have the first one"),
         ("c_hat[:, :, None, None].expand(-1, -1, *seen.shape[2:])",
          "c_hat[:, :, None, None] * F.one_hot(torch.tensor(0), seen[0, 0].numel())"
          ".view(seen.shape[2:])", "not on some of them"),
@@ -1372,22 +1388,55 @@ WRONG = {
          "no detach"),
         ("c_hat[:, :, None", "c_hat.detach()[:, :, None", "reach the map and ĉ"),
         ("[seen, said], 1", "[seen.detach(), said], 1", "reach the map and ĉ"),
-        ("[seen, said], 1", "[seen, said], 1).double(", "keep the type"),
         ("[seen, said], 1", "[seen, said[:, :1]], 1", "the shape is"),
         ("return torch.cat([seen, said], 1)",
          "return seen + said if said.shape == seen.shape else torch.cat([seen, said], 1)",
-         "the shape is"),
+         "not added to them"),
         ("    said = ", "    c_hat.data += 1\n    said = ", "inputs were changed"),
         ("[seen, said], 1", "[seen.tanh(), said], 1", "unchanged"),
         ("[seen, said], 1", "[seen, said.flip(1)], 1", "in their order"),
-        ("[seen, said], 1", "[seen, said.relu()], 1", "as it is"),
+        ("[seen, said], 1", "[seen, said.relu()], 1", "ĉ's number ., unchanged"),
         ("c_hat[:, :, None, None].expand(-1, -1, *seen.shape[2:])",
          "c_hat.repeat(seen[0, 0].numel(), 1).view(len(seen), *seen.shape[2:], -1)"
-         ".permute(0, 3, 1, 2)", "places of one picture differ"),
+         ".permute(0, 3, 1, 2)", "lay numbers out along the places"),
         ("[seen, said], 1", "[seen, said * (1 + 0 * seen[:, :1])], 1).clamp(-9, 1", "unchanged"),
         ("c_hat[:, :, None, None].expand(-1, -1, *seen.shape[2:])",
          "(lambda s: torch.cat([s[..., :1], s[..., 1:].detach()], 3))"
          "(c_hat[:, :, None, None].expand(-1, -1, *seen.shape[2:]))", "from every place"),
+        ("[seen, said], 1", "[seen, said], 2", "not dim 2|torch says"),
+        ("[seen, said], 1", "[seen, said / seen[0, 0].numel()], 1", "not shared out"),
+        ("[seen, said], 1", "[seen, said.mean(1, keepdim=True).expand_as(said)], 1",
+         "not their mean"),
+        ("c_hat[:, :, None, None].expand(-1, -1, *seen.shape[2:])",
+         "c_hat.repeat_interleave(seen[0, 0].numel(), 0).view(len(seen), -1, *seen.shape[2:])",
+         "lay numbers out along the places"),
+        ("[seen, said], 1", "[seen, said * torch.arange(1, seen.shape[3] + 1)], 1",
+         "ĉ's number ., unchanged"),
+        ("[seen, said], 1", "[seen, F.pad(said[..., 1:], (1, 0))], 1", "unchanged"),
+        ("[seen, said], 1", "[seen, F.pad(said[:, :, 1:-1, 1:-1], (1, 1, 1, 1))], 1",
+         "unchanged|torch says|the shape is"),
+        ("[seen, said], 1", "[seen.flip(3), said], 1", "the map's channel ., unchanged"),
+        ("[seen, said], 1", "[seen, said + torch.randn_like(said)], 1", "ĉ's number"),
+        ("[seen, said], 1", "[seen, F.normalize(said, dim=1)], 1", "ĉ's number"),
+        ("[seen, said], 1", "[seen, said.clamp(-9, 9)], 1", "ĉ's number"),
+        ("[seen, said], 1", "[seen[:, ::2], said, seen[:, 1::2]], 1", "unchanged"),
+        ("[seen, said], 1", "[seen * 1.01, said], 1", "the map's channel"),
+        ("    return torch", "    seen *= 1.5\n    return torch", "inputs were changed"),
+        ("    said = ", "    c_hat -= c_hat.mean()\n    said = ", "inputs were changed"),
+        ("c_hat[:, :, None, None].expand(-1, -1, *seen.shape[2:])",
+         "torch.tensor(c_hat.tolist())[:, :, None, None].expand(-1, -1, *seen.shape[2:])",
+         "reach the map and ĉ"),
+        ("[seen, said], 1", "[seen, said.detach() * 2 - said], 1", "from every place"),
+        ("[seen, said], 1", "[(seen + seen.detach()) / 2, said], 1", "gradient is not whole"),
+        ("return torch.cat([seen, said], 1)",
+         "return torch.cat([seen, said], 1) if len(seen) > 1 else torch.cat([said, seen], 1)",
+         "unchanged"),
+        ("return torch.cat([seen, said], 1)", "return torch.cat([seen, said], 1).squeeze()",
+         "the shape is"),
+        ("return torch.cat([seen, said], 1)",
+         "return torch.cat([seen, said], 1).detach().requires_grad_()", "reach the map and ĉ"),
+        ("return torch.cat([seen, said], 1)", "return torch.cat([seen, said], 1).tolist()",
+         "return a tensor, found list"),
     ],
     ("11_stackgan_stage2", 3): [
         ("(asked >= 0) & ", "", "silent"),
@@ -1400,11 +1449,11 @@ WRONG = {
         ("[wrong].float().mean() for", "[wrong].float().sum() / (asked >= 0).sum() for",
          "of those that were wrong"),
         ("[wrong].float().mean() for", "[wrong].float().sum() for", "a share: divide"),
-        ("in (picture, again)", "in (again, again)", "0.0 is for where"),
+        ("in (picture, again)", "in (again, again)", "counting row by row"),
         ("for seen in (picture, again)", "for seen in (picture, sketch)", "take off"),
         ("return (corrected - lucky).item()", "return corrected - lucky", "return a float"),
         ("    if not wrong.any():\n        return 0.0\n", "", "mean of nothing"),
-        ("return 0.0", "return 0", "0.0, a float"),
+        ("return 0.0", "return 0", "0.0, a float, where"),
         ("return 0.0", "return math.nan", "mean of nothing"),
         ("sketch != asked", "sketch == asked", "row gives"),
         ("sketch != asked", "again != asked", "row gives"),
@@ -1420,8 +1469,9 @@ WRONG = {
         ("    corrected, lucky = ", "    right = (sketch == asked) & (asked >= 0)\n"
          "    lucky = (picture != asked)[right].float().mean()\n    corrected, _ = ",
          "corrected less broken"),
-        ("if not wrong.any()", "if not (wrong & (picture == asked)).any()", "0.0 is for where"),
-        ("if not wrong.any()", "if wrong.sum() < 2", "0.0 is for where"),
+        ("if not wrong.any()", "if not (wrong & (picture == asked)).any()",
+         "nothing was corrected luck counts"),
+        ("if not wrong.any()", "if wrong.sum() < 2", "counting row by row"),
         ("    corrected, lucky = ", "    lucky = (again == asked)[asked >= 0].float().mean()\n"
          "    corrected, _ = ", "same rows"),
         ("    wrong = (asked >= 0) & (sketch != asked)\n", "    wrong, again = sketch != asked, "
@@ -1430,7 +1480,43 @@ WRONG = {
          "changed is not corrected"),
         ("(corrected - lucky)", "(corrected - lucky).abs()", "below 0"),
         ("(corrected - lucky)", "(corrected - lucky).clamp(min=0)", "below 0"),
-        (".float().mean() for seen", ".mean() for seen", "A mean wants floats"),
+        (".float().mean() for seen", ".mean() for seen", "a mean wants floats"),
+        ("    wrong = ", "    again = torch.where(sketch == asked, again, 0 * again)\n    wrong = ",
+         "counting row by row"),
+        ("(corrected - lucky)", "(corrected - 0.5 * lucky)", "counting row by row"),
+        ("(corrected - lucky)", "(corrected / lucky)", "counting row by row|a finite number"),
+        ("(sketch != asked)", "(sketch != asked) & (again != asked)",
+         "all that were wrong stay in"),
+        ("[wrong].float().mean() for", "[wrong].float().sum() / len(asked) for",
+         "of those that were wrong"),
+        ("[wrong].float().mean() for", "[wrong].float().sum() / max(1, wrong.sum() - 1) for",
+         "counting row by row"),
+        ("    corrected, lucky = ",
+         "    lucky = (picture == asked)[(asked >= 0) & (again != asked)]\n"
+         "    lucky = lucky.float().mean() if len(lucky) else 0\n    corrected, _ = ",
+         "has right, of the rows"),
+        ("(corrected - lucky)", "(corrected.round() - lucky)", "counting row by row"),
+        ("return (corrected - lucky).item()",
+         "return round((corrected - lucky).item(), 2)", "counting row by row"),
+        ("return (corrected - lucky).item()", "return int(100 * (corrected - lucky))",
+         "return a float, found int"),
+        ("return (corrected - lucky).item()", "return str((corrected - lucky).item())",
+         "return a float, found str"),
+        ("return (corrected - lucky).item()", "return 100 * (corrected - lucky).item()",
+         "counting row by row"),
+        ("asked >= 0", "asked != 0", "counting row by row"),
+        ("asked >= 0", "sketch >= 0", "silent"),
+        ("asked >= 0", "asked < 3", "counting row by row|silent"),
+        ("    wrong = ", "    asked.clamp_(min=0)\n    wrong = ", "inputs were changed"),
+        ("    wrong = ", "    sketch[:] = sketch.sort().values\n    wrong = ",
+         "inputs were changed"),
+        ("return 0.0", "return None", "nothing was wrong, so 0.0"),
+        ("return 0.0", "return torch.tensor(0.0)", "a float, where nothing was wrong"),
+        ("return 0.0", "return 1.0", "nothing was wrong, so 0.0"),
+        ("if not wrong.any()", "if len(wrong) and not wrong.any()", "nothing was wrong, so 0.0"),
+        ("def beyond_luck(sketch, again, picture, asked):\n",
+         "def beyond_luck(sketch, again, picture, asked, seen=[]):\n    seen.append(1)\n"
+         "    if len(seen) % 2 == 0:\n        again = sketch\n", "second call"),
     ],
 }
 
@@ -1595,6 +1681,67 @@ RIGHT = {
         ("wide = width * image_size // 8", "wide = int(width * image_size / 8)"),
     ],
     # --- 11 ---
+    ("11_stackgan_stage2", 1): [
+        ("1 - 0.25 / 2", "7 / 8"),
+        ("1 - 0.25 / 2", "0.88"),
+        ("80 + 64 + 32", "176.0"),
+        ('"luck": 0.7', '"luck": (0.3 - 0.09) / 0.3'),
+        ('"luck": 0.7', '"luck": torch.tensor(0.7).numpy()[()]'),
+    ],
+    ("11_stackgan_stage2", 2): [
+        ("[seen, said], 1", "[seen, said], 1).double("),
+        (
+            "def written_on(seen, c_hat):\n"
+            "    ones = torch.ones_like(seen[:, 0])\n"
+            "    return torch.cat([seen, torch.einsum('bn,bhw->bnhw', c_hat, ones)], dim=-3)"
+        ),
+        (
+            "def written_on(seen, c_hat):\n"
+            "    pictures = []\n"
+            "    for a, c in zip(seen, c_hat):\n"
+            "        rows = []\n"
+            "        for i in range(a.shape[1]):\n"
+            "            row = [torch.cat([a[:, i, j], c]) for j in range(a.shape[2])]\n"
+            "            rows.append(torch.stack(row, 1))\n"
+            "        pictures.append(torch.stack(rows, 1))\n"
+            "    return torch.stack(pictures)"
+        ),
+        (
+            "def written_on(seen, c_hat):\n"
+            "    (b, c, h, w), n = seen.shape, c_hat.shape[1]\n"
+            "    whole = seen.new_zeros(b, c + n, h, w)\n"
+            "    whole[:, :c] = seen\n"
+            "    whole[:, c:] += c_hat.reshape(b, n, 1, 1)\n"
+            "    return whole"
+        ),
+        ("c_hat[:, :, None, None].expand(-1, -1, *seen.shape[2:])",
+         "F.interpolate(c_hat[:, :, None, None], size=seen.shape[2:])"),
+    ],
+    ("11_stackgan_stage2", 3): [
+        (
+            "def beyond_luck(sketch, again, picture, asked):\n"
+            "    n = gained = lucky = 0\n"
+            "    for s, r, p, a in zip(*(x.tolist() for x in (sketch, again, picture, asked))):\n"
+            "        if a != -1 and s != a:\n"
+            "            n, gained, lucky = n + 1, gained + (p == a), lucky + (r == a)\n"
+            "    return (gained - lucky) / n if n else 0.0"
+        ),
+        (
+            "def beyond_luck(sketch, again, picture, asked):\n"
+            "    import numpy as np\n"
+            "    s, r, p, a = (x.numpy() for x in (sketch, again, picture, asked))\n"
+            "    wrong = np.flatnonzero((a >= 0) & (s != a))\n"
+            "    both = np.float32(p[wrong] == a[wrong]) - np.float32(r[wrong] == a[wrong])\n"
+            "    return np.float32(both.mean()) if len(wrong) else np.float32(0)"
+        ),
+        (
+            "def beyond_luck(sketch, again, picture, asked):\n"
+            "    wrong = ((asked >= 0) & (sketch != asked)).double()\n"
+            "    gain = (picture == asked).double() - (again == asked).double()\n"
+            "    return float(wrong @ gain / wrong.sum().clamp(min=1))"
+        ),
+        (".float().mean()", ".double().mean()"),
+    ],
 }
 
 ALL = [(p.stem, n, *e) for p in NOTEBOOKS for n, e in enumerate(exercises(p), start=1)]
