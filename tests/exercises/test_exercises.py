@@ -1607,6 +1607,22 @@ WRONG = {
         ('"why": "b"', '"why": "c"', "λ that pulls"),
         ('"why": "b"', '"why": "points"', "one of"),
         ('"why": "b"', '"because": "b"', "the entries are"),
+        ('"far": 0.5 * 2**2', '"far": 1.0', "found 1, which is not it"),
+        ('"far": 0.5 * 2**2', '"far": 4.0', "found 4, which is not it"),
+        ("(math.exp(-2) + 2 - 1)", "(math.exp(-2) + 1 - 1)", "log σ² = −2"),
+        ("0.5 * (math.exp(-2) + 2 - 1)", "math.exp(-2) + 2 - 1", "found 1.135, which is not"),
+        ("0.5 * (math.exp(-2) + 2 - 1)", "0.6", "two decimals"),
+        ("0.5 * (math.exp(2) - 2 - 1)", "2.2", "two decimals"),
+        ("0.5 * (math.exp(2) - 2 - 1)", "0.5677", "log σ² = 2"),
+        ("0.5 * (math.exp(2) - 2 - 1)", "0.5 * (math.exp(2) - 2)", "log σ² = 2"),
+        ("128 * 0.5 * 0.5**2", "128 * 0.5**2", "add up"),
+        ("128 * 0.5 * 0.5**2", "128 * 0.5 * 0.5", "add up"),
+        ("128 * 0.5 * 0.5**2", "0.5 * (128 * 0.5) ** 2", "add up"),
+        ('"mean": 2 * 0.5 * 0.5**2', '"mean": 0.5', "2/128 · sum"),
+        ('"mean": 2 * 0.5 * 0.5**2', '"mean": 32.0', "2/128 · sum"),
+        ('"many": 128', '"many": "16", "most": 128', "the entries are"),
+        ('"far": 0.5 * 2**2', '"far": True', "plain number"),
+        ('"why": "b"', '"why": ""', "one of"),
     ],
     ("09_conditioning_augmentation", 2): [
         (".sum(1)", ".mean(1)", "add the dimensions up"),
@@ -1631,17 +1647,49 @@ WRONG = {
          "def kl_between(other_mu, other_logvar, mu, logvar)", "turned round"),
         (".sum(1)", ".sum()", "one number for each row"),
         (".sum(1)", ".sum(1) / math.log(2)", "natural logarithm"),
-        (".sum(1)", ".sum(1).float()", "float64 was given"),
         (".sum(1)", ".sum(1).detach()", "gradients have to flow"),
         ("logvar.exp() + (mu", "logvar.detach().exp() + (mu", "gradient of logvar"),
         ("/ other_logvar.exp()", "/ other_logvar.data.exp()", "gradient of other_logvar"),
-        ("(mu - other_mu).square()", "(mu - other_mu).detach().square()", "gradient of mu"),
+        ("(mu - other_mu).square()", "(mu - other_mu).detach().square()",
+         "no gradient reaches mu"),
         ("    apart = ", "    mu -= other_mu\n    other_mu = 0 * mu\n    apart = ",
-         "no in-place"),
+         "was changed"),
         ("/ other_logvar.exp()", "", "hold the formula"),
+        ("(logvar.exp() + (mu - other_mu).square()) / other_logvar.exp()",
+         "logvar.exp() / other_logvar.exp() + (mu - other_mu).square()", "divided by σ'², too"),
+        ("    apart = ", "    logvar = logvar.clamp(-8, 8)\n    apart = ", "hold the formula"),
+        ("/ other_logvar.exp()", "/ (other_logvar.exp() + 1e-6)", "hold the formula"),
+        ("(logvar.exp() +", "(logvar.exp() + 1e-8 +", "hold the formula"),
+        ("/ other_logvar.exp()", "/ other_logvar.exp().clamp(min=1e-6)", "hold the formula"),
+        ("other_logvar - logvar", "(other_logvar.exp() + 1e-8).log() - logvar", "hold the formula"),
+        ("    apart = ", "    mu.requires_grad_()\n    apart = ", "was changed"),
+        (".sum(1)", ".sum(1).squeeze()", r"a tensor \[1\]; found Tensor\[\]"),
+        (".sum(1)", ".sum(1, keepdim=True)", "one number for each row"),
+        (".sum(1)", ".sum(0)", "one number for each row"),
+        ("0.5 * (other_logvar - logvar + apart - 1).sum(1)",
+         "[x / 2 for x in (other_logvar - logvar + apart - 1).sum(1)]", "found list"),
+        (".sum(1)", "[:, :5].sum(1)", "hold the formula"),
+        (".sum(1)", ".sum(1).mean().expand(len(mu))", "hold the formula"),
+        (".sum(1)", ".sum(1).clamp(max=100)", "hold the formula"),
+        ("(logvar.exp() + (mu - other_mu).square()) / other_logvar.exp()",
+         "((0.5 * logvar).exp() + (mu - other_mu).square()) / (0.5 * other_logvar).exp()",
+         "½ logvar. is σ"),
+        ("other_logvar - logvar", "2 * (other_logvar - logvar)", "no 2 before it"),
+        ("+ apart - 1)", "+ apart - 2)", "inside the ½"),
+        ("other_logvar - logvar + apart - 1).sum(1)",
+         "logvar - other_logvar + apart - 1).sum(1)", "not the other way round"),
+        (".sum(1)", ".sum(1).detach().requires_grad_()", "no gradient reaches"),
+        ("    return 0.5", "    other_logvar = 2 * other_logvar.detach() - other_logvar\n"
+         "    return 0.5", "gradient of other_logvar"),
+        ("    return 0.5", "    if len(mu) > 1:\n        mu[0] = mu[0]\n"
+         "        logvar = torch.cat([logvar[:1].detach(), logvar[1:]])\n    return 0.5",
+         "gradient of logvar"),
+        ("def kl_between(mu, logvar, other_mu, other_logvar):\n",
+         "def kl_between(mu, logvar, other_mu, other_logvar, seen=[]):\n    seen.append(1)\n"
+         "    mu = mu + 0.1 * (len(seen) % 2 == 0)\n", "second call"),
     ],
     ("09_conditioning_augmentation", 3): [
-        ("generator=generator, ", "", "hand it on"),
+        ("generator=generator, ", "", "only source of chance"),
         ("generator=generator, ", "generator=torch.Generator().manual_seed(0), ",
          "another generator gave the same"),
         ("generator=generator, ",
@@ -1650,12 +1698,14 @@ WRONG = {
          "do not seed"),
         ("    rows = torch.randn(number, len(row), generator=generator, dtype=row.dtype)",
          "    torch.manual_seed(generator.seed())\n    rows = torch.randn(number, len(row), "
-         "dtype=row.dtype)", "hand it on"),
+         "dtype=row.dtype)", "only source of chance"),
         (", dtype=row.dtype", "", "the result torch.float32"),
-        ("row[:z_dim]", "row[-z_dim:]", "not kept"),
-        ("rows[:, z_dim:] = row[z_dim:]", "rows[:, -z_dim:] = row[-z_dim:]", "not kept"),
-        ("rows[:, z_dim:] = row[z_dim:]", "rows[:, z_dim + 1 :] = row[z_dim + 1 :]", "not kept"),
-        ('if keep in ("z", "both")', 'if keep in ("ε", "both")', "not kept"),
+        ("row[:z_dim]", "row[-z_dim:]", "to be kept is not row's"),
+        ("rows[:, z_dim:] = row[z_dim:]", "rows[:, -z_dim:] = row[-z_dim:]",
+         "to be kept is not row's"),
+        ("rows[:, z_dim:] = row[z_dim:]", "rows[:, z_dim + 1 :] = row[z_dim + 1 :]",
+         "to be kept is not row's"),
+        ('if keep in ("z", "both")', 'if keep in ("ε", "both")', "to be kept is not row's"),
         ("torch.randn(number, len(row), generator=generator, dtype=row.dtype)",
          "torch.randn(1, len(row), generator=generator, dtype=row.dtype).repeat(number, 1)",
          "every row draws for itself"),
@@ -1665,7 +1715,7 @@ WRONG = {
         ("    return rows", "    rows[number // 2 :] = rows[: number - number // 2]\n"
          "    return rows", "every row draws for itself"),
         ("    return rows", "    rows[-1] = row\n    return rows", "still row's"),
-        ("    return rows", "    return rows.clamp(-2, 2)", "standard normal|draws for itself"),
+        ("    return rows", "    return rows.clamp(-2, 2)", "to be kept is not row's"),
         ('    if keep in ("z", "both"):',
          '    rows = rows.sort(1).values\n    if keep in ("z", "both"):',
          "do not sort|standard normal"),
@@ -1673,17 +1723,54 @@ WRONG = {
         ("torch.randn(", "torch.rand(", "standard normal|draws for itself"),
         ("torch.randn(number, len(row), generator=generator, dtype=row.dtype)",
          "(torch.rand(number, len(row), generator=generator, dtype=row.dtype) - 0.5) * 12**0.5",
-         "standard normal|draws for itself"),
+         "is not normal"),
         ("rows = torch.randn(", "rows = 3 * row + torch.randn(", "standard normal"),
         ("    rows = ", "    row[:z_dim] += 1\n    rows = ", "work on a copy"),
         ('    if keep in ("z", "both"):', '    if keep == "both":\n'
          '        return row.expand(number, -1)\n    if keep == "z":', "no view of row"),
         ('    if keep in ("z", "both"):', '    if keep == "both":\n'
-         '        return row.repeat(3, 1)\n    if keep == "z":', "number times"),
-        ('in ("z", "both")', 'in ("z",)', "the row, as is"),
+         '        return row.repeat(3, 1)\n    if keep == "z":', r"return a tensor \[number, n\]"),
+        ('in ("z", "both")', 'in ("z",)', "to be kept is not row's"),
         ('keep not in ("z", "ε", "both")', 'keep not in ("z", "eps", "both")', "raised ValueError"),
         ('    if keep not in ("z", "ε", "both"):', "    if False:", "raise ValueError"),
         ("raise ValueError", "raise KeyError", "raise ValueError"),
+        ("    if keep in (\"z\"", "    rows = rows.clamp(-3, 3)\n    if keep in (\"z\"",
+         "draws for itself|not normal"),
+        ("    if keep in (\"z\"", "    rows = rows.sort(0).values\n    if keep in (\"z\"",
+         "go together"),
+        ("    if keep in (\"z\"", "    rows[number // 2 :] = -rows[: number - number // 2]\n"
+         "    if keep in (\"z\"", "go together"),
+        ("    if keep in (\"z\"", "    rows[:, 1:] = 0.8 * rows[:, :1] + 0.6 * rows[:, 1:]\n"
+         "    if keep in (\"z\"", "go together"),
+        ("    if keep in (\"z\"", "    rows[:, 0] *= 1.2\n    if keep in (\"z\"",
+         "not standard normal"),
+        ("    if keep in (\"z\"", "    rows += 0.1 * row\n    if keep in (\"z\"",
+         "not standard normal"),
+        ("torch.randn(number,", "0.5 * torch.randn(number,", "not standard normal"),
+        ("    if keep in (\"z\"", "    rows = rows - rows.mean(1, keepdim=True)\n"
+         "    if keep in (\"z\"", "not standard normal|go together"),
+        ("torch.randn(number, len(row), generator=generator, dtype=row.dtype)",
+         "torch.randn(number, len(row), generator=generator).to(torch.float64)",
+         "the result torch.float64"),
+        ("rows[:, :z_dim] = row[:z_dim]", "rows[:, :3] = row[:3]", "to be kept|still row"),
+        ("rows[:, z_dim:] = row[z_dim:]", "rows[:, len(row) // 2 :] = row[len(row) // 2 :]",
+         "to be kept|still row"),
+        ("rows[:, z_dim:] = row[z_dim:]", "rows[1:, z_dim:] = row[z_dim:]", "to be kept"),
+        ("    rows = ", "    generator = torch.Generator().manual_seed(generator.seed() % 9)\n"
+         "    rows = ", "other rows|same rows|standard"),
+        ("    rows = ", "    generator.manual_seed(0)\n    rows = ", "same rows"),
+        ("    rows = ", "    if keep == \"ε\":\n        generator = None\n    rows = ",
+         "only source of chance"),
+        ('if keep not in ("z", "ε", "both")', 'if keep not in "zεboth"', "raise ValueError"),
+        ('if keep not in ("z", "ε", "both")', 'if keep[:1] not in ("z", "ε", "b")',
+         "raise ValueError"),
+        ('    if keep not in', '    keep = str(keep).lower()\n    if keep not in',
+         "raise ValueError"),
+        ("        raise ValueError(f\"keep is {keep!r}; expected 'z', 'ε' or 'both'\")",
+         "        return row.repeat(number, 1)", "raise ValueError, found NoneType"),
+        ("    return rows", "    return rows.squeeze()", r"return a tensor \[number, n\]"),
+        ("    return rows", "    return list(rows)", "found list"),
+        ("    return rows", "    row.copy_(rows[0])\n    return rows", "work on a copy"),
     ],
     ("10_stackgan_stage1", 1): [
         ('"kinds": 4 * 4', '"kinds": 4', "that is stride 2"),
@@ -1693,7 +1780,7 @@ WRONG = {
         ('"enlarged": 0.0', '"enlarged": 0.06', "not added up"),
         ('"enlarged": 0.0', '"enlarged": 0.25', "nothing is left"),
         ('"enlarged": 0.0', '"enlarged": 1', "nothing is left"),
-        ('"wave": 2**0.5', '"wave": 1.0', "sides of a square"),
+        ('"wave": 2**0.5', '"wave": 1.0', "found 1, which is not it"),
         ('"wave": 2**0.5', '"wave": 2', "that is .H.0"),
         ('"wave": 2**0.5', '"wave": 1j', "plain number"),
         ('"work": 9 / 4', '"work": 4 / 9', "the dearer one"),
@@ -1701,8 +1788,22 @@ WRONG = {
         ('"work": 9 / 4', '"work": 9', "3 · 3 at every pixel"),
         (" + 2 * (8 + 8 + 32)", "", "batch norms have weights"),
         (" + 2 * (8 + 8 + 32)", " + 3 * (8 + 8 + 32)", "no biases before"),
-        ("9 * 8 * 32", "8 * 32", "a 1 × 1 and two 3 × 3"),
-        ('"wave": 2**0.5', '"wave": 1.42', "sides of a square|1 − i"),
+        ("9 * 8 * 32", "8 * 32", "that widens is 3 × 3"),
+        ('"wave": 2**0.5', '"wave": 1.42', "found 1.42, which is not it"),
+        ('"wave": 2**0.5', '"wave": 0.0', "that is .H.π"),
+        ('"wave": 2**0.5', '"wave": 1.57', "1 − i"),
+        ('"kinds": 4 * 4', '"kinds": 64', "found 64, which is not it"),
+        ('"kinds": 4 * 4', '"kinds": 15.999', "which is not it"),
+        ('"each": (8 // 4) ** 2', '"each": 2', "rows and columns"),
+        ('"each": (8 // 4) ** 2', '"each": 4.5', "every fourth weight"),
+        ('"enlarged": 0.0', '"enlarged": 0.001', "H.π. = 0"),
+        ('"enlarged": 0.0', '"enlarged": 63 / 1024', "not enlarged"),
+        ('"work": 9 / 4', '"work": 1.0', "3 · 3 at every pixel"),
+        ('"work": 9 / 4', '"work": 2.3', "3 · 3 at every pixel"),
+        (" + 2 * (8 + 8 + 32)", " + 8 + 8 + 32", "two weights a channel"),
+        ("32 * 8 + ", "9 * 32 * 8 + ", "a 1 × 1 and two 3 × 3"),
+        (" + 9 * 8 * 8", "", "a 1 × 1 and two 3 × 3"),
+        ("2 * (8 + 8 + 32)", "4 * (8 + 8 + 32)", "found 3328"),
         ('"kinds": 4 * 4', '"kinds": "16"', "plain number"),
         ('"enlarged": 0.0', '"enlarged": math.nan', "give a number"),
         ('"enlarged": 0.0', '"enlarged": None', "plain number"),
@@ -1731,13 +1832,36 @@ WRONG = {
         ("return wide", "return wide[:, :, :3, :3]", "the shape is"),
         ("return wide", "return wide.float()", "kernel is torch.float64"),
         ("return wide", "return wide.detach()", "gradients have to flow"),
-        ("+= turned", "+= turned if p else turned.detach()", "part is detached"),
+        ("+= turned", "+= turned if p else turned.detach()",
+         "gradient of kernel is not"),
         ("    turned = ", "    kernel.data *= 2\n    turned = ", "work on a copy"),
         ("kernel.new_zeros(*turned.shape[:2], 4, 4)",
-         "torch.zeros(*turned.shape[:2], 4, 4, dtype=torch.float64)", "whatever that is"),
+         "torch.zeros(*turned.shape[:2], 4, 4, dtype=torch.float64)", "the result torch.float64"),
         ("return wide", "return wide.flip(2)", "flip both"),
         ("return wide", "return wide.numpy(force=True)", "return a tensor"),
-        ("return wide", "wide[:, :, 0] = 0\n    return wide", "off by up to"),
+        ("return wide", "wide[:, :, 0] = 0\n    return wide", "one bright pixel"),
+        ("return wide", "return wide * 4", "and no more"),
+        ("return wide", "return wide.transpose(2, 3)", "rows and columns are exchanged"),
+        ("return wide", "return wide.roll(1, 2)", "one bright pixel"),
+        ("return wide", "return wide.flip(2, 3)", "turned round"),
+        ("return wide", "return wide.transpose(0, 1)", "wants .in, out"),
+        ("return wide", "return wide.transpose(0, 1).reshape(wide.shape)", "reshape shuffles"),
+        ("return wide", "return wide.squeeze()", "the shape is"),
+        ("return wide", "return wide + 1e-3", "one bright pixel"),
+        ("return wide", "return wide * (kernel.shape[0] < 5) + wide.detach() * "
+         "(kernel.shape[0] > 4)", "gradient of kernel is not"),
+        ("return wide", "return 2 * wide.detach() - wide", "gradient of kernel is not"),
+        ("return wide", "return wide.clone().detach().requires_grad_(True)", "a new leaf"),
+        ("for p in (0, 1)", "for p in (1,)", "one bright pixel"),
+        ("+= turned", "+= turned / (1 + p * q)", "one bright pixel"),
+        ("    turned = ", "    kernel = kernel.clamp(-1, 1)\n    turned = ", "one bright pixel"),
+        ("    turned = ", "    kernel = kernel - kernel.mean()\n    turned = ", "one bright pixel"),
+        ("    wide = kernel", "    turned = F.interpolate(turned, 4, mode='bilinear')\n"
+         "    return turned\n    wide = kernel", "one bright pixel"),
+        ("    wide = kernel", "    return F.pad(turned, (0, 1, 0, 1))\n    wide = kernel",
+         "a small pixel is four large ones"),
+        ("    turned = ", "    kernel = kernel.half().float()\n    turned = ",
+         "the result torch.float32|gradient|one bright"),
     ],
     ("10_stackgan_stage1", 3): [
         ("return 2 * c", "return 0", "has a scale and a shift"),
@@ -1761,10 +1885,35 @@ WRONG = {
          "4 × 4 and 8 × 8 only"),
         ("9 * n * c + norm(c)", "n * c + norm(c)", "the usual bottleneck"),
         ("doublings += 9 * c", "doublings += 16 * c", "the doublings convolve 3 × 3"),
-        ("doublings += 9 * c", "doublings += c", "go through the pieces"),
+        ("doublings += 9 * c", "doublings += 1 * c", "the doublings convolve 3 × 3"),
         ("(9 * width + 1) * 3", "(width + 1) * 3", "last convolution is 3 × 3"),
         ("(9 * width + 1) * 3", "(9 * width + 1) * 3 + 6", "no batch norm after the last"),
-        ("n = c // 4", "n = c // 2", "go through the pieces"),
+        ("n = c // 4", "n = c // 2", "narrows to a quarter"),
+        ("n = c // 4", "n = c", "narrows to a quarter"),
+        ("n = c // 4", "n = 8", "go through the pieces"),
+        ("return c * n +", "return 9 * c * n +", "first convolution of a block is 1 × 1"),
+        (" + doublings + block(wide // 2)", " + block(wide // 2)", "doublings count"),
+        ("block(wide) + doublings + block(wide // 2)", "2 * block(wide // 2) + doublings",
+         "twice the second's"),
+        ("(z_dim + c_dim) * 16", "c_dim * 16", "z and ĉ side by side"),
+        ("(z_dim + c_dim) * 16", "(z_dim + 2 * c_dim) * 16", "not μ and log σ²"),
+        ("(z_dim + c_dim) * 16", "(100 + c_dim) * 16", "go through the pieces"),
+        ("(embed_dim + 1) * 2 * c_dim", "(embed_dim + 1) * 256", "go through the pieces"),
+        ("wide = width * image_size // 8", "wide = width * 64 // 8", "go through the pieces"),
+        ("wide = width * image_size // 8", "wide = width * min(image_size, 64) // 8",
+         "width .*, 128 px"),
+        ("    return augment", "    if image_size == 16:\n        return augment + start + last\n"
+         "    return augment", "width .*, 16 px"),
+        ("    last = ", "    doublings += 9 * c * c\n    last = ", "go through the pieces"),
+        ("    return augment + start + block(wide) + doublings + block(wide // 2) + last",
+         "    return float(augment + start + block(wide) + doublings + block(wide // 2) + last)",
+         "return a Python int, found float"),
+        ("def weights_of_stage1(width", "def weights_of_stage1(width, *rest, seen=[]):\n"
+         "    seen.append(rest)\n    return counted(width, *rest) + (len(seen) > 8)\n\n\n"
+         "def counted(width", "go through the pieces"),
+        ("    def norm(c):", "    with torch.device('meta'):\n        torch.nn.Conv2d(3, 3, 3)\n\n"
+         "    def norm(c):", "no network is"),
+        ("(9 * width + 1) * 3", "9 * width * 3 + 1", "go through the pieces"),
         (" + norm(16 * wide)", "", "Start's"),
         ("+ 9 * n * n + norm(n) +", "+", "a block has three"),
         (" + block(wide) + doublings + block(wide // 2)", " + doublings", "blocks count, too"),
@@ -1785,9 +1934,9 @@ WRONG = {
         ("80 + 64 + 32", "80 + 64 + 80 + 32", "Stage-II has no z"),
         ("80 + 64 + 32", "356", "section 3 adds them up"),
         ("(32 // 4) ** 2", "8", "rows and columns"),
-        ("(32 // 4) ** 2", "16 * 16", "halves the side twice"),
+        ("(32 // 4) ** 2", "16 * 16", "a quarter of the sketch's, of 32"),
         ("(32 // 4) ** 2", "32 * 32", "not on the sketch"),
-        ("(32 // 4) ** 2", "16", "side of the map for sketches of 64"),
+        ("(32 // 4) ** 2", "16", "halved twice, not thrice"),
         ("(32 // 4) ** 2", "4", "each place gets all"),
         ('"moved": 0', '"moved": 50', "no optimiser has"),
         ('"moved": 0', '"moved": None', "plain number"),
@@ -1798,7 +1947,7 @@ WRONG = {
         ('"luck": 0.7', '"luck": 0.3', "stays wrong"),
         ('"luck": 0.7', '"luck": 0.49', "drawn again once"),
         ('"luck": 0.7', '"luck": 0', "ask for a purpose"),
-        ('"luck": 0.7', '"luck": 0.91', "knows nothing of the first"),
+        ('"luck": 0.7', '"luck": 0.91', "after two draws"),
         ("1 - 0.25 / 2", "0.75", "guess, and is right half"),
         ("1 - 0.25 / 2", "1", "no D can be sure"),
         ("1 - 0.25 / 2", "1 - 0.75 / 2", "a quarter of each"),
@@ -1810,25 +1959,41 @@ WRONG = {
         ('"why": "a"', '"why": "d"', "one of"),
         ('"why": "a"', '"because": "a"', "the entries are"),
         ('"moved": 0', '"moved": 0.004', "no optimiser has"),
+        ("80 + 64 + 32", "80", "found 80, which is not it"),
+        ("80 + 64 + 32", "2 * (80 + 64 + 32)", "found 352, which is not it"),
+        ("(32 // 4) ** 2", "32", "found 32, which is not it"),
+        ("(32 // 4) ** 2", "32 // 4", "rows and columns"),
+        ('"counted": 50', '"counted": 1', "once for each batch"),
+        ('"counted": 50', '"counted": 150', "found 150, which is not it"),
+        ('"moved": 0', '"moved": 14_247_811', "no optimiser has"),
+        ('"luck": 0.7', '"luck": 1.0', "knows nothing of the first"),
+        ('"luck": 0.7', '"luck": 0.69', "found 0.69, which is not it"),
+        ('"luck": 0.7', '"luck": 0.09', "knows nothing of the first"),
+        ("1 - 0.25 / 2", "1 - 0.25**2", "be sure elsewhere"),
+        ("1 - 0.25 / 2", "0.25", "be sure elsewhere"),
+        ("1 - 0.25 / 2", "1 - 0.25 / 1.75 / 2", "be sure elsewhere"),
+        ('"moved": 0', '"moved": False', "plain number"),
+        ('"why": "a"', '"why": ["a"]', "one of"),
     ],
     ("11_stackgan_stage2", 2): [
         ("[seen, said], 1", "[seen, said], 0", "in the channels: dim 1"),
-        ("*seen.shape[2:])", "seen.shape[3], seen.shape[2])", "on all its places has the shape"),
-        (".expand(-1, -1, *seen.shape[2:])", "", "on all its places has the shape"),
+        ("*seen.shape[2:])", "seen.shape[3], seen.shape[2])", "torch says: Sizes"),
+        (".expand(-1, -1, *seen.shape[2:])", "", "torch says: Sizes"),
         ("[seen, said], 1", "[seen, said.mean(0, keepdim=True).expand_as(said)], 1",
-         "all have the same one"),
-        ("[seen, said], 1", "[seen, said / 4], 1", "as it is"),
+         "the mean of all"),
+        ("[seen, said], 1", "[seen, said / 4], 1", "ĉ's number 0, unchanged"),
         ("[seen, said], 1", "[said, seen], 1", "the map's channels first"),
-        ("[seen, said], 1", "[seen, said.flip(0)], 1", "its own ĉ"),
-        ("[seen, said], 1", "[seen, said.roll(1, 0)], 1", "its own ĉ"),
+        ("[seen, said], 1", "[seen, said.flip(0)], 1", "it is another picture's"),
+        ("[seen, said], 1", "[seen, said.roll(1, 0)], 1", "it is another picture's"),
         ("c_hat[:, :, None, None].expand(-1, -1, *seen.shape[2:])",
          "c_hat.repeat(1, seen.shape[2] * seen.shape[3]).view(len(seen), -1, *seen.shape[2:])",
-         "places of one picture differ"),
+         "lay numbers out along the places"),
         ("c_hat[:, :, None, None].expand(-1, -1, *seen.shape[2:])",
          "c_hat.repeat(seen.shape[2] * seen.shape[3], 1).view(len(seen), -1, *seen.shape[2:])",
-         "places of one picture differ"),
+         "lay numbers out along the places"),
         ("c_hat[:, :, None, None].expand(-1, -1, *seen.shape[2:])",
-         "c_hat[:1, :, None, None].expand(len(seen), -1, *seen.shape[2:])", "all have the same"),
+         "c_hat[:1, :, None, None].expand(len(seen), -1, *seen.shape[2:])",
+         "all have the first one"),
         ("c_hat[:, :, None, None].expand(-1, -1, *seen.shape[2:])",
          "c_hat[:, :, None, None] * F.one_hot(torch.tensor(0), seen[0, 0].numel())"
          ".view(seen.shape[2:])", "not on some of them"),
@@ -1837,22 +2002,55 @@ WRONG = {
          "no detach"),
         ("c_hat[:, :, None", "c_hat.detach()[:, :, None", "reach the map and ĉ"),
         ("[seen, said], 1", "[seen.detach(), said], 1", "reach the map and ĉ"),
-        ("[seen, said], 1", "[seen, said], 1).double(", "keep the type"),
         ("[seen, said], 1", "[seen, said[:, :1]], 1", "the shape is"),
         ("return torch.cat([seen, said], 1)",
          "return seen + said if said.shape == seen.shape else torch.cat([seen, said], 1)",
-         "the shape is"),
+         "not added to them"),
         ("    said = ", "    c_hat.data += 1\n    said = ", "inputs were changed"),
         ("[seen, said], 1", "[seen.tanh(), said], 1", "unchanged"),
         ("[seen, said], 1", "[seen, said.flip(1)], 1", "in their order"),
-        ("[seen, said], 1", "[seen, said.relu()], 1", "as it is"),
+        ("[seen, said], 1", "[seen, said.relu()], 1", "ĉ's number ., unchanged"),
         ("c_hat[:, :, None, None].expand(-1, -1, *seen.shape[2:])",
          "c_hat.repeat(seen[0, 0].numel(), 1).view(len(seen), *seen.shape[2:], -1)"
-         ".permute(0, 3, 1, 2)", "places of one picture differ"),
+         ".permute(0, 3, 1, 2)", "lay numbers out along the places"),
         ("[seen, said], 1", "[seen, said * (1 + 0 * seen[:, :1])], 1).clamp(-9, 1", "unchanged"),
         ("c_hat[:, :, None, None].expand(-1, -1, *seen.shape[2:])",
          "(lambda s: torch.cat([s[..., :1], s[..., 1:].detach()], 3))"
          "(c_hat[:, :, None, None].expand(-1, -1, *seen.shape[2:]))", "from every place"),
+        ("[seen, said], 1", "[seen, said], 2", "not dim 2|torch says"),
+        ("[seen, said], 1", "[seen, said / seen[0, 0].numel()], 1", "not shared out"),
+        ("[seen, said], 1", "[seen, said.mean(1, keepdim=True).expand_as(said)], 1",
+         "not their mean"),
+        ("c_hat[:, :, None, None].expand(-1, -1, *seen.shape[2:])",
+         "c_hat.repeat_interleave(seen[0, 0].numel(), 0).view(len(seen), -1, *seen.shape[2:])",
+         "lay numbers out along the places"),
+        ("[seen, said], 1", "[seen, said * torch.arange(1, seen.shape[3] + 1)], 1",
+         "ĉ's number ., unchanged"),
+        ("[seen, said], 1", "[seen, F.pad(said[..., 1:], (1, 0))], 1", "unchanged"),
+        ("[seen, said], 1", "[seen, F.pad(said[:, :, 1:-1, 1:-1], (1, 1, 1, 1))], 1",
+         "unchanged|torch says|the shape is"),
+        ("[seen, said], 1", "[seen.flip(3), said], 1", "the map's channel ., unchanged"),
+        ("[seen, said], 1", "[seen, said + torch.randn_like(said)], 1", "ĉ's number"),
+        ("[seen, said], 1", "[seen, F.normalize(said, dim=1)], 1", "ĉ's number"),
+        ("[seen, said], 1", "[seen, said.clamp(-9, 9)], 1", "ĉ's number"),
+        ("[seen, said], 1", "[seen[:, ::2], said, seen[:, 1::2]], 1", "unchanged"),
+        ("[seen, said], 1", "[seen * 1.01, said], 1", "the map's channel"),
+        ("    return torch", "    seen *= 1.5\n    return torch", "inputs were changed"),
+        ("    said = ", "    c_hat -= c_hat.mean()\n    said = ", "inputs were changed"),
+        ("c_hat[:, :, None, None].expand(-1, -1, *seen.shape[2:])",
+         "torch.tensor(c_hat.tolist())[:, :, None, None].expand(-1, -1, *seen.shape[2:])",
+         "reach the map and ĉ"),
+        ("[seen, said], 1", "[seen, said.detach() * 2 - said], 1", "from every place"),
+        ("[seen, said], 1", "[(seen + seen.detach()) / 2, said], 1", "gradient is not whole"),
+        ("return torch.cat([seen, said], 1)",
+         "return torch.cat([seen, said], 1) if len(seen) > 1 else torch.cat([said, seen], 1)",
+         "unchanged"),
+        ("return torch.cat([seen, said], 1)", "return torch.cat([seen, said], 1).squeeze()",
+         "the shape is"),
+        ("return torch.cat([seen, said], 1)",
+         "return torch.cat([seen, said], 1).detach().requires_grad_()", "reach the map and ĉ"),
+        ("return torch.cat([seen, said], 1)", "return torch.cat([seen, said], 1).tolist()",
+         "return a tensor, found list"),
     ],
     ("11_stackgan_stage2", 3): [
         ("(asked >= 0) & ", "", "silent"),
@@ -1865,11 +2063,11 @@ WRONG = {
         ("[wrong].float().mean() for", "[wrong].float().sum() / (asked >= 0).sum() for",
          "of those that were wrong"),
         ("[wrong].float().mean() for", "[wrong].float().sum() for", "a share: divide"),
-        ("in (picture, again)", "in (again, again)", "0.0 is for where"),
+        ("in (picture, again)", "in (again, again)", "counting row by row"),
         ("for seen in (picture, again)", "for seen in (picture, sketch)", "take off"),
         ("return (corrected - lucky).item()", "return corrected - lucky", "return a float"),
         ("    if not wrong.any():\n        return 0.0\n", "", "mean of nothing"),
-        ("return 0.0", "return 0", "0.0, a float"),
+        ("return 0.0", "return 0", "0.0, a float, where"),
         ("return 0.0", "return math.nan", "mean of nothing"),
         ("sketch != asked", "sketch == asked", "row gives"),
         ("sketch != asked", "again != asked", "row gives"),
@@ -1885,8 +2083,9 @@ WRONG = {
         ("    corrected, lucky = ", "    right = (sketch == asked) & (asked >= 0)\n"
          "    lucky = (picture != asked)[right].float().mean()\n    corrected, _ = ",
          "corrected less broken"),
-        ("if not wrong.any()", "if not (wrong & (picture == asked)).any()", "0.0 is for where"),
-        ("if not wrong.any()", "if wrong.sum() < 2", "0.0 is for where"),
+        ("if not wrong.any()", "if not (wrong & (picture == asked)).any()",
+         "nothing was corrected luck counts"),
+        ("if not wrong.any()", "if wrong.sum() < 2", "counting row by row"),
         ("    corrected, lucky = ", "    lucky = (again == asked)[asked >= 0].float().mean()\n"
          "    corrected, _ = ", "same rows"),
         ("    wrong = (asked >= 0) & (sketch != asked)\n", "    wrong, again = sketch != asked, "
@@ -1895,7 +2094,43 @@ WRONG = {
          "changed is not corrected"),
         ("(corrected - lucky)", "(corrected - lucky).abs()", "below 0"),
         ("(corrected - lucky)", "(corrected - lucky).clamp(min=0)", "below 0"),
-        (".float().mean() for seen", ".mean() for seen", "A mean wants floats"),
+        (".float().mean() for seen", ".mean() for seen", "a mean wants floats"),
+        ("    wrong = ", "    again = torch.where(sketch == asked, again, 0 * again)\n    wrong = ",
+         "counting row by row"),
+        ("(corrected - lucky)", "(corrected - 0.5 * lucky)", "counting row by row"),
+        ("(corrected - lucky)", "(corrected / lucky)", "counting row by row|a finite number"),
+        ("(sketch != asked)", "(sketch != asked) & (again != asked)",
+         "all that were wrong stay in"),
+        ("[wrong].float().mean() for", "[wrong].float().sum() / len(asked) for",
+         "of those that were wrong"),
+        ("[wrong].float().mean() for", "[wrong].float().sum() / max(1, wrong.sum() - 1) for",
+         "counting row by row"),
+        ("    corrected, lucky = ",
+         "    lucky = (picture == asked)[(asked >= 0) & (again != asked)]\n"
+         "    lucky = lucky.float().mean() if len(lucky) else 0\n    corrected, _ = ",
+         "has right, of the rows"),
+        ("(corrected - lucky)", "(corrected.round() - lucky)", "counting row by row"),
+        ("return (corrected - lucky).item()",
+         "return round((corrected - lucky).item(), 2)", "counting row by row"),
+        ("return (corrected - lucky).item()", "return int(100 * (corrected - lucky))",
+         "return a float, found int"),
+        ("return (corrected - lucky).item()", "return str((corrected - lucky).item())",
+         "return a float, found str"),
+        ("return (corrected - lucky).item()", "return 100 * (corrected - lucky).item()",
+         "counting row by row"),
+        ("asked >= 0", "asked != 0", "counting row by row"),
+        ("asked >= 0", "sketch >= 0", "silent"),
+        ("asked >= 0", "asked < 3", "counting row by row|silent"),
+        ("    wrong = ", "    asked.clamp_(min=0)\n    wrong = ", "inputs were changed"),
+        ("    wrong = ", "    sketch[:] = sketch.sort().values\n    wrong = ",
+         "inputs were changed"),
+        ("return 0.0", "return None", "nothing was wrong, so 0.0"),
+        ("return 0.0", "return torch.tensor(0.0)", "a float, where nothing was wrong"),
+        ("return 0.0", "return 1.0", "nothing was wrong, so 0.0"),
+        ("if not wrong.any()", "if len(wrong) and not wrong.any()", "nothing was wrong, so 0.0"),
+        ("def beyond_luck(sketch, again, picture, asked):\n",
+         "def beyond_luck(sketch, again, picture, asked, seen=[]):\n    seen.append(1)\n"
+         "    if len(seen) % 2 == 0:\n        again = sketch\n", "second call"),
     ],
 }
 
@@ -2300,8 +2535,216 @@ RIGHT = {
         "    return float(torch.dist(x[1], x[0], 1) / torch.dist(x[2], x[0], 1))",
     ],
     # --- 09 ---
+    ("09_conditioning_augmentation", 1): [
+        ("0.5 * (math.exp(-2) + 2 - 1)", "0.57"),
+        ("0.5 * (math.exp(2) - 2 - 1)", "2.19"),
+        ('"nothing": 0.0', '"nothing": 0'),
+        ('"far": 0.5 * 2**2', '"far": torch.tensor(2.0).numpy()[()]'),
+    ],
+    ("09_conditioning_augmentation", 2): [
+        (".sum(1)", ".sum(1).float()"),
+        (
+            "def kl_between(mu, logvar, other_mu, other_logvar):\n"
+            "    p = torch.distributions.Normal(mu, logvar.exp().sqrt())\n"
+            "    q = torch.distributions.Normal(other_mu, other_logvar.exp().sqrt())\n"
+            "    return torch.distributions.kl_divergence(p, q).sum(-1)"
+        ),
+        (
+            "def kl_between(mu, logvar, other_mu, other_logvar):\n"
+            "    rows = []\n"
+            "    for m, v, o, w in zip(mu, logvar, other_mu, other_logvar):\n"
+            "        total = 0\n"
+            "        for j in range(len(m)):\n"
+            "            apart = (m[j] - o[j]) ** 2 / w[j].exp() + (v[j] - w[j]).exp()\n"
+            "            total = total + (w[j] - v[j] + apart - 1) / 2\n"
+            "        rows.append(total)\n"
+            "    return torch.stack(rows)"
+        ),
+        (
+            "def kl_between(*four):\n"
+            "    m, v, o, w = (x.float() for x in four)\n"
+            "    inner = torch.expm1(v - w) - (v - w) + ((m - o) * (-0.5 * w).exp()) ** 2\n"
+            "    return torch.einsum('bc->b', inner) / 2"
+        ),
+    ],
+    ("09_conditioning_augmentation", 3): [
+        (
+            "def variations(row, z_dim, keep, number, generator):\n"
+            "    place = ('z', 'ε', 'both').index(keep)\n"
+            "    z, eps = row[:z_dim], row[z_dim:]\n"
+            "    new = [torch.normal(torch.zeros(number, len(x)), 1.0, generator=generator)\n"
+            "           for x in (z, eps)]\n"
+            "    left = new[0] if place == 1 else z.expand(number, -1)\n"
+            "    right = new[1] if place == 0 else eps.expand(number, -1)\n"
+            "    return torch.cat([left.to(row.dtype), right.to(row.dtype)], 1)"
+        ),
+        (
+            "def variations(row, z_dim, keep, number, generator):\n"
+            "    if keep == 'both':\n"
+            "        return row.repeat(number, 1)\n"
+            "    if keep not in ['z', 'ε']:\n"
+            "        raise ValueError(keep)\n"
+            "    rows = []\n"
+            "    for _ in range(number):\n"
+            "        new = row.clone()\n"
+            "        for j in range(len(row)):\n"
+            "            if (j < z_dim) == (keep == 'ε'):\n"
+            "                new[j] = torch.randn((), generator=generator, dtype=torch.float64)\n"
+            "        rows.append(new)\n"
+            "    return torch.stack(rows)"
+        ),
+        (
+            "def variations(row, z_dim, keep, number, generator):\n"
+            "    import numpy\n"
+            "    seed = torch.randint(2**60, (), generator=generator).item()\n"
+            "    kept = {'z': [1, 0], 'ε': [0, 1], 'both': [1, 1]}.get(keep)\n"
+            "    if kept is None:\n"
+            "        raise ValueError('keep')\n"
+            "    mask = torch.tensor(kept, dtype=bool).repeat_interleave(\n"
+            "        torch.tensor([z_dim, len(row) - z_dim]))\n"
+            "    new = numpy.random.default_rng(seed).standard_normal((number, len(row)))\n"
+            "    return torch.where(mask, row, torch.from_numpy(new).to(row.dtype))"
+        ),
+        ("torch.randn(number, len(row), generator=generator, dtype=row.dtype)",
+         "torch.randn(number, len(row), generator=generator).to(row.dtype)"),
+    ],
     # --- 10 ---
+    ("10_stackgan_stage1", 1): [
+        ('"wave": 2**0.5', '"wave": 1.41'),
+        ('"wave": 2**0.5', '"wave": abs(1 - 1j)'),
+        ('"enlarged": 0.0', '"enlarged": 0'),
+        ('"kinds": 4 * 4', '"kinds": 16.0'),
+        ('"work": 9 / 4', '"work": torch.tensor(2.25).numpy()[()]'),
+    ],
+    ("10_stackgan_stage1", 2): [
+        (
+            "def as_transposed(kernel):\n"
+            "    small = torch.eye(kernel.shape[1], dtype=kernel.dtype)[:, :, None, None]\n"
+            "    large = F.pad(small, (3, 3, 3, 3)).repeat_interleave(2, 2)\n"
+            "    return F.conv2d(large.repeat_interleave(2, 3), kernel)[:, :, 4:8, 4:8]"
+        ),
+        (
+            "def as_transposed(kernel):\n"
+            "    out, into = kernel.shape[:2]\n"
+            "    cells = []\n"
+            "    for b in range(into):\n"
+            "        for c in range(out):\n"
+            "            for i in range(4):\n"
+            "                for j in range(4):\n"
+            "                    met = [kernel[c, b, k, m] for k in range(3) for m in range(3)\n"
+            "                           if k + i in (2, 3) and m + j in (2, 3)]\n"
+            "                    cells.append(sum(met))\n"
+            "    return torch.stack(cells).reshape(into, out, 4, 4)"
+        ),
+        (
+            "def as_transposed(kernel):\n"
+            "    m = torch.tensor([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]]).double()\n"
+            "    wide = torch.einsum('ik,jl,ockl->coij', m, m, kernel.double())\n"
+            "    return wide.to(kernel.dtype)"
+        ),
+        (
+            "def as_transposed(kernel):\n"
+            "    turned = torch.rot90(kernel, 2, (2, 3)).permute(1, 0, 2, 3)\n"
+            "    pads = ((0, 1, 0, 1), (1, 0, 0, 1), (0, 1, 1, 0), (1, 0, 1, 0))\n"
+            "    return sum(F.pad(turned, pad) for pad in pads)"
+        ),
+    ],
+    ("10_stackgan_stage1", 3): [
+        (
+            "def weights_of_stage1(width, image_size, z_dim, embed_dim, c_dim):\n"
+            "    c, side = width * image_size // 8, 4\n"
+            "    total = 2 * c_dim * embed_dim + 2 * c_dim + 16 * c * (z_dim + c_dim + 2)\n"
+            "    while side < image_size:\n"
+            "        if side <= 8:\n"
+            "            total += 49 * (c // 4) ** 2 + 12 * (c // 4)\n"
+            "        if side < image_size // 2:\n"
+            "            total += 9 * c * (c // 2) + 2 * (c // 2)\n"
+            "            c //= 2\n"
+            "        side *= 2\n"
+            "    return total + 27 * width + 3"
+        ),
+        (
+            "def weights_of_stage1(width, image_size, z_dim, embed_dim, c_dim):\n"
+            "    import math\n"
+            "    shapes = [(2 * c_dim, embed_dim), (2 * c_dim,)]\n"
+            "    n = int(math.log2(image_size)) - 2\n"
+            "    widths = [width << i for i in range(n)][::-1]\n"
+            "    first = 16 * widths[0]\n"
+            "    shapes += [(z_dim + c_dim, first), (first,), (first,)]\n"
+            "    for i, c in enumerate(widths):\n"
+            "        if i:\n"
+            "            shapes += [(widths[i - 1], c, 3, 3), (c,), (c,)]\n"
+            "        if i < 2:\n"
+            "            q = c // 4\n"
+            "            shapes += [(c, q, 1, 1), (q, q, 3, 3), (q, c, 3, 3)]\n"
+            "            shapes += [(q,), (q,), (q,), (q,), (c,), (c,)]\n"
+            "    return sum(map(math.prod, [*shapes, (width, 3, 3, 3), (3,)]))"
+        ),
+        ("return augment", "import numpy\n    return numpy.int64(1) * augment"),
+        ("wide = width * image_size // 8", "wide = int(width * image_size / 8)"),
+    ],
     # --- 11 ---
+    ("11_stackgan_stage2", 1): [
+        ("1 - 0.25 / 2", "7 / 8"),
+        ("1 - 0.25 / 2", "0.88"),
+        ("80 + 64 + 32", "176.0"),
+        ('"luck": 0.7', '"luck": (0.3 - 0.09) / 0.3'),
+        ('"luck": 0.7', '"luck": torch.tensor(0.7).numpy()[()]'),
+    ],
+    ("11_stackgan_stage2", 2): [
+        ("[seen, said], 1", "[seen, said], 1).double("),
+        (
+            "def written_on(seen, c_hat):\n"
+            "    ones = torch.ones_like(seen[:, 0])\n"
+            "    return torch.cat([seen, torch.einsum('bn,bhw->bnhw', c_hat, ones)], dim=-3)"
+        ),
+        (
+            "def written_on(seen, c_hat):\n"
+            "    pictures = []\n"
+            "    for a, c in zip(seen, c_hat):\n"
+            "        rows = []\n"
+            "        for i in range(a.shape[1]):\n"
+            "            row = [torch.cat([a[:, i, j], c]) for j in range(a.shape[2])]\n"
+            "            rows.append(torch.stack(row, 1))\n"
+            "        pictures.append(torch.stack(rows, 1))\n"
+            "    return torch.stack(pictures)"
+        ),
+        (
+            "def written_on(seen, c_hat):\n"
+            "    (b, c, h, w), n = seen.shape, c_hat.shape[1]\n"
+            "    whole = seen.new_zeros(b, c + n, h, w)\n"
+            "    whole[:, :c] = seen\n"
+            "    whole[:, c:] += c_hat.reshape(b, n, 1, 1)\n"
+            "    return whole"
+        ),
+        ("c_hat[:, :, None, None].expand(-1, -1, *seen.shape[2:])",
+         "F.interpolate(c_hat[:, :, None, None], size=seen.shape[2:])"),
+    ],
+    ("11_stackgan_stage2", 3): [
+        (
+            "def beyond_luck(sketch, again, picture, asked):\n"
+            "    n = gained = lucky = 0\n"
+            "    for s, r, p, a in zip(*(x.tolist() for x in (sketch, again, picture, asked))):\n"
+            "        if a != -1 and s != a:\n"
+            "            n, gained, lucky = n + 1, gained + (p == a), lucky + (r == a)\n"
+            "    return (gained - lucky) / n if n else 0.0"
+        ),
+        (
+            "def beyond_luck(sketch, again, picture, asked):\n"
+            "    import numpy as np\n"
+            "    s, r, p, a = (x.numpy() for x in (sketch, again, picture, asked))\n"
+            "    wrong = np.flatnonzero((a >= 0) & (s != a))\n"
+            "    both = np.float32(p[wrong] == a[wrong]) - np.float32(r[wrong] == a[wrong])\n"
+            "    return np.float32(both.mean()) if len(wrong) else np.float32(0)"
+        ),
+        (
+            "def beyond_luck(sketch, again, picture, asked):\n"
+            "    wrong = ((asked >= 0) & (sketch != asked)).double()\n"
+            "    gain = (picture == asked).double() - (again == asked).double()\n"
+            "    return float(wrong @ gain / wrong.sum().clamp(min=1))"
+        ),
+        (".float().mean()", ".double().mean()"),
+    ],
 }
 
 ALL = [(p.stem, n, *e) for p in NOTEBOOKS for n, e in enumerate(exercises(p), start=1)]
