@@ -1598,6 +1598,12 @@ RIGHT = {
         "        rows.append(rows[-1] + step)\n"
         "    return torch.stack(rows)",
         "def between(phi_a, phi_b, steps):\n"
+        "    share = torch.linspace(0, 1, steps, device=phi_a.device)[:, None]\n"
+        "    return torch.lerp(phi_a, phi_b, share)",
+        "def between(phi_a, phi_b, steps):\n"
+        "    columns = [torch.linspace(float(a), float(b), steps) for a, b in zip(phi_a, phi_b)]\n"
+        "    return torch.stack(columns, 1).to(phi_a.device)",
+        "def between(phi_a, phi_b, steps):\n"
         "    ends = torch.stack([phi_a, phi_b], 1)[None].float()\n"
         "    return F.interpolate(ends, steps, mode='linear', align_corners=True)[0].T",
         "def between(phi_a, phi_b, steps):\n"
@@ -1672,6 +1678,8 @@ RIGHT = {
         ("F.softplus(-D(x)).mean() + F.softplus(D(fake.detach())).mean()",
          "-F.logsigmoid(D(x)).mean() - F.logsigmoid(-D(fake.detach())).mean()"),
         ("loss_D.backward()", "loss_D.backward(inputs=list(D.parameters()))"),
+        ("    loss_D.backward()\n    opt_D.step()\n",
+         "    opt_D.step(lambda: loss_D.backward() or loss_D)\n"),
         ("    loss_G = F.softplus(-D(fake)).mean()\n    opt_G.zero_grad()\n"
          "    loss_G.backward()\n    opt_G.step()\n",
          "    D.requires_grad_(False)\n    loss_G = F.softplus(-D(fake)).mean()\n"
