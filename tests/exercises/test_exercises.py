@@ -882,6 +882,7 @@ WRONG = {
         ("share_of_suspects = 0.43", "share_of_suspects = 0.38", "all 40 copies"),
         ("share_of_suspects = 0.43", "share_of_suspects = 0.02", "all 40 copies"),
         ("share_of_suspects = 0.43", 'share_of_suspects = "0.43"', "a number from 0 to 1"),
+        (".float().mean().item()", ".float().sum().item() / len(train)", "expected"),
     ],
     ("03_captions", 1): [
         ('"clean white": 0.4', '"clean white": 1 / 3', "G rests at q = p"),
@@ -1578,7 +1579,6 @@ WRONG = {
 # notebook, exercise → right answers in other forms, which must pass: a whole answer (a string), or
 # what is replaced in the solution and by what (a pair)
 RIGHT = {
-    # --- 00 ---
     ("00_text_to_image", 1): [
         "def between(phi_a, phi_b, steps):\n"
         "    a, b = phi_a.double(), phi_b.double()\n"  # 64 bits
@@ -1646,7 +1646,6 @@ RIGHT = {
          "        total //= len(blooms.ATTRIBUTES[attribute])\n"
          "    return total\n"),
     ],
-    # --- 01 ---
     ("01_minimax_game", 1): [
         ('"best": p / (p + q)', '"best": 0.75'),
         ("2 * 0.75 * math.log(2) - math.log(4)", "-math.log(2) / 2"),
@@ -1702,7 +1701,6 @@ RIGHT = {
         "    opt_G.step()\n"
         "    return float(loss_D), float(loss_G.sum())",
     ],
-    # --- 02 ---
     ("02_dcgan", 1): [
         "def transposed_conv1d(x, kernel, stride, padding):\n"
         "    y = nn.functional.conv_transpose1d(x[None, None], kernel[None, None], stride=stride)\n"
@@ -1769,7 +1767,6 @@ RIGHT = {
         ("torch.cdist(x.flatten(1), train.flatten(1))",
          "(x.flatten(1).double()[:, None] - train.flatten(1).double()).norm(dim=2)"),
     ],
-    # --- 03 ---
     ("03_captions", 1): [
         ("1.75 * 0.4 - 0.05", "0.65"),
         ("1 / (1 + 1.75 / 2)", "0.53"),
