@@ -807,6 +807,15 @@ WRONG = {
         ("(1 - 0.02) / 0.02", "math.inf", "give a number"),
         ('        "pull": (1 - 0.02) / 0.02,\n', "", "the entries are"),
         ('"why": "b",\n    }', '"why": "b",\n    }.items()', "return a dict, found dict_items"),
+        ("(1 - 0.02) / 0.02", "'49'", "give a plain number"),
+        ("2 * 0.75 * math.log(2) - math.log(4)", "0.3466", "2 JSD"),
+        ("math.sqrt(1 + 0.4**2 / 4)", "math.sqrt(1 - 0.4**2 / 4)", "the length of 1"),
+        ("math.sqrt(1 + 0.4**2 / 4)", "math.sqrt(1 + 0.4**2 / 4) ** 2", "square of the length"),
+        ("p / (p + q),\n        #", "q / p,\n        #", "over the sum"),
+        ('"why": "b"', '"why": "B"', "one of"),
+        ("(1 / 8) / (1 / 8 + 1 / 2)", "2 / 8", "over the .sum"),
+        ("(1 - 0.02) / 0.02", "True", "give a plain number"),
+        ("0.9 * p / (p + q)", "0.9 * p / (p + 0.9 * q)", "solved for D"),
     ],
     ("01_minimax_game", 2): [
         (".bincount(minlength=len(centres))", ".bincount()", "without any point must still be"),
@@ -1012,13 +1021,40 @@ WRONG = {
         ("canvas[padding : len(canvas) - padding]", "canvas", "padding is cut off"),
         ("canvas[padding : len(canvas) - padding]", "canvas[2 * padding :]", "both ends"),
         ("canvas[padding : len(canvas) - padding]", "canvas[padding:-padding]", "without padding"),
-        ("stride * ", "2 * ", "any stride and padding"),
-        ("(len(x) - 1) + len(kernel)", "(len(x) - 1) + 4", "for any kernel"),
+        ("stride * ", "2 * ", "use the stride that was given"),
+        ("(len(x) - 1) + len(kernel)", "(len(x) - 1) + 4", "whose length"),
         ("x[i] * kernel", "kernel", "times. x.i."),
         ("range(len(x))", "range(len(x) - 1)", "the last number of x"),
         ("canvas[stride * i : stride * i + len(kernel)]",
-         "canvas[i + stride : i + stride + len(kernel)]", "goes to place 0"),
+         "canvas[i + stride : i + stride + len(kernel)]", "whose length"),
         ("canvas[padding : len(canvas) - padding]", "canvas[padding:]", "both ends"),
+        ("    for i in range(len(x)):\n"
+         "        canvas[stride * i : stride * i + len(kernel)] += x[i] * kernel",
+         "    for i in range(len(x)):\n        for j in range(len(x)):\n"
+         "            canvas[stride * i + j] += x[i] * kernel[j]", "whose length"),
+        ("for i in range(len(x))", "for i in range(len(kernel))", "whose length"),
+        ("canvas = torch.zeros(stride * (len(x) - 1) + len(kernel))",
+         "canvas = torch.zeros(stride * (len(kernel) - 1) + len(x))\n    x, kernel = kernel, x",
+         "changed places"),
+        ("    for i in range(len(x)):\n"
+         "        canvas[stride * i : stride * i + len(kernel)] += x[i] * kernel",
+         "    for i in range(len(x)):\n        for j in range(min(4, len(kernel))):\n"
+         "            canvas[stride * i + j] += x[i] * kernel[j]", "expected"),
+        ("len(canvas) - padding]", "len(canvas) - padding].clamp(min=0)", "expected"),
+        ("len(canvas) - padding]", "len(canvas) - padding].round()", "expected"),
+        ("len(canvas) - padding]", "len(canvas) - padding].tolist()", "return a tensor"),
+        ("len(canvas) - padding]", "len(canvas) - 1]", "expected"),
+        ("canvas[padding : len(canvas) - padding]",
+         "canvas[stride * padding : len(canvas) - stride * padding]", "expected"),
+        ("len(canvas) - padding]", "len(canvas) - padding] / stride", "expected"),
+        ("x[i] * kernel", "x[len(x) - 1 - i] * kernel", "expected"),
+        ("    canvas =", "    kernel *= -1\n    x *= -1\n    canvas =", "was changed"),
+        ("x[i] * kernel", "x[i] + kernel", "expected"),
+        ("        canvas[stride", "        if stride < len(kernel):\n            canvas[stride",
+         "expected"),
+        ("stride * i : stride * i + len(kernel)] +=", "stride * i : stride * i + len(kernel)] -=",
+         "expected"),
+        ("    return canvas", "    canvas[-1] += 0.01\n    return canvas", "expected"),
     ],
     ("02_dcgan", 2): [
         ("arc = (((1 - share) * theta).sin() * a + (share * theta).sin() * b) / sine",
@@ -1031,13 +1067,13 @@ WRONG = {
         ("    return torch.where(parallel, (1 - share) * a + share * b, arc)",
          "    return arc / (~parallel)", "parallel, so 0 / 0"),
         ("torch.where(parallel, (1 - share) * a + share * b, arc)", "torch.where(parallel, a, arc)",
-         "half-way 4.5"),
+         "to 3.75"),
         ("parallel = sine < 1e-3", "parallel = theta < 1e-3", "ask for the sine"),
         ("cosine.acos()[:, None]", "cosine.acos().mean()[None, None].expand(len(a), 1)",
          "an angle of its own"),
         ("((1 - share) * theta).sin() * a + (share * theta).sin() * b) / sine",
          "(1 - share) * a + share * b) * a.norm(dim=1, keepdim=True) "
-         "/ ((1 - share) * a + share * b).norm(dim=1, keepdim=True)", "third of the angle"),
+         "/ ((1 - share) * a + share * b).norm(dim=1, keepdim=True)", "expected"),
         (") / sine", ")", "by the sine of the angle"),
         ("    parallel = sine < 1e-3",
          "    parallel = (sine < 1e-3).any().expand_as(sine)", "a batch may hold both"),
@@ -1049,33 +1085,82 @@ WRONG = {
          "    n, m = (x.norm(dim=1, keepdim=True) for x in (a, b))\n"
          "    arc = ((1 - share) * n + share * m) * (((1 - share) * theta).sin() * a / n"
          " + (share * theta).sin() * b / m) / sine\n"
-         "    _ = (", "the lengths that they have"),
+         "    _ = (", "expected"),
+        ("parallel = sine < 1e-3", "parallel = sine < 2e-3", "nearly opposite"),
+        ("parallel, (1 - share) * a + share * b", "parallel, (a + b) / 2", "to 3.75"),
+        ("parallel = sine < 1e-3", "parallel = sine < 1e-5", "6e-4"),
+        ("parallel = sine < 1e-3", "parallel = (sine < 1e-3).float().mean() > 0.5",
+         "a batch may hold both|shape"),
+        ("cosine_similarity(a, b, dim=1).clamp(-1, 1)",
+         "cosine_similarity(a, b, dim=1).clamp(0, 1)", "expected"),
+        ("cosine.acos()[:, None]", "cosine.acos()[:, None] * 180 / math.pi", "expected"),
+        ("cosine.acos()[:, None]", "cosine.asin()[:, None]", "expected"),
+        ("cosine.acos()[:, None]", "cosine.acos()[:, None] / 2", "expected"),
+        ("* b) / sine", "* b) / sine\n    arc = nn.functional.normalize(arc)", "expected"),
+        ("    cosine =", "    a, b = (nn.functional.normalize(x) for x in (a, b))\n    cosine =",
+         "keep their lengths"),
+        ("    cosine =", "    a /= a.norm(dim=1, keepdim=True)\n    cosine =", "was changed"),
+        ("torch.where(parallel, (1 - share) * a + share * b, arc)",
+         "torch.where(parallel, b, arc)", "to 3.75"),
+        ("torch.where(parallel, (1 - share) * a + share * b, arc)",
+         "torch.where(parallel, (a + b) / 4, arc)", "to 3.75"),
+        ("return torch.where(parallel, (1 - share) * a + share * b, arc)", "return arc[0]",
+         "like a"),
+        ("(1 - share) * a + share * b, arc)", "(1 - share) * a + share * b, arc).tolist()",
+         "like a"),
+        ("((1 - share) * theta).sin() * a", "(0.5 * theta).sin() * a", "expected"),
+        ("(share * theta).sin() * b", "share * theta.sin() * b", "expected"),
+        ("((1 - share) * theta).sin()", "((1 - share) * theta).cos()", "expected"),
     ],
     ("02_dcgan", 3): [
         ("near < usual", "near > usual", "upside down"),
         ("near < usual", "near <= usual", "< and not ≤"),
-        ("usual.quantile(q)", "near.quantile(q)", "not of the fakes'"),
+        ("usual.quantile(q)", "near.quantile(q)", "not the fakes'"),
         ("usual.quantile(q)", "usual.quantile(1 - q)", "not the .1 − q.-quantile"),
-        ("usual.quantile(q)", "usual.median()", "not their middle"),
-        ("usual.quantile(q)", "usual.mean()", "not their middle"),
+        ("usual.quantile(q)", "usual.median()", "not the median"),
+        ("usual.quantile(q)", "usual.mean()", "not the mean"),
         ("usual.quantile(q)", "q * usual.median()", "fakes' numbers|3 of 9|expected"),
         (".mean().item()", ".sum().item()", "divide by the number of fakes|Python float"),
         (".float().mean().item()", ".float().sum().item()", "divide by the number of fakes"),
         (".float().mean().item()", ".float().sum().item() / len(held_out)",
-         "not by that of the held-out"),
+         "not the held-out"),
         (".float().mean().item()", ".float().mean()", "Python float"),
         (".min(1).values", ".mean(1)", "nearest|threshold|expected"),
         ("train.flatten(1)).min(1)", "held_out.flatten(1)).min(1)", "the nearest in .train."),
-        ("train.flatten(1))", "train.flatten(1), p=1)", "Euclidean"),
-        ("(near < usual", "(near[: len(usual)] < usual", "Euclidean"),
+        ("train.flatten(1))", "train.flatten(1), p=1)", "root of squares"),
+        ("(near < usual", "(near[: len(usual)] < usual", "expected"),
         (".mean().item()", ".mean().item() * 100", "no per cent"),
-        ("quantile(q)", "quantile(0.05)", "the quantile q"),
+        ("quantile(q)", "quantile(0.05)", "the q that was given"),
         ("ratio_is_nearer_to = 1", "ratio_is_nearer_to = 0", "which is the middle"),
-        ("share_of_suspects = 0.43", "share_of_suspects = 0.4", "how many of the 60 new ones"),
-        ("share_of_suspects = 0.43", "share_of_suspects = 0.45", "of the 60 new ones, not of all"),
+        ("share_of_suspects = 0.43", "share_of_suspects = 0.4", "how many new ones"),
+        ("share_of_suspects = 0.43", "share_of_suspects = 0.45", "of the new ones, not of all"),
         ("share_of_suspects = 0.43", "share_of_suspects = 0.05", "all 40 copies"),
         ("share_of_suspects = 0.43", "share_of_suspects = 43", "from 0 to 1"),
         ("share_of_suspects = 0.43", "share_of_suspects = None", "predict first"),
+        ("usual.quantile(q)", "usual.min()", "expected"),
+        ("usual.quantile(q)", "usual.sort().values[int(q * len(usual))]", "expected"),
+        ("usual.quantile(q)", "usual.max() * q", "expected"),
+        ("usual.quantile(q)", "torch.cat([near, usual]).quantile(q)", "expected"),
+        ("(near < usual.quantile(q)).float().mean()",
+         "(near[:, None] < usual).float().mean()", "expected"),
+        ("(near < usual.quantile(q)).float().mean()",
+         "((near < usual.quantile(q)).float().mean() - q).clamp(0)", "expected"),
+        (".mean().item()", ".mean().item() / (1 - q)", "expected"),
+        ("train.flatten(1)).min(1).values", "train.flatten(1)).max(1).values", "expected"),
+        ("train.flatten(1)).min(1).values", "train.flatten(1)).median(1).values", "expected"),
+        ("train.flatten(1))", "train.flatten(1), p=torch.inf)", "expected"),
+        ("x.flatten(1), train.flatten(1)", "x.flatten(1)[:, :3], train.flatten(1)[:, :3]",
+         "expected"),
+        ("(near < usual", "(near[:25] < usual", "expected"),
+        ("    near, usual", "    train *= -1\n    fake *= -1\n    held_out *= -1\n    near, usual",
+         "were changed"),
+        (".mean().item()", ".mean().item() > q", "Python float"),
+        ("(near < usual.quantile(q))", "(near >= usual.quantile(q))", "expected"),
+        ("ratio_is_nearer_to = 1", "ratio_is_nearer_to = 0.6", "which is the middle"),
+        ("share_of_suspects = 0.43", "share_of_suspects = 0.38", "all 40 copies"),
+        ("share_of_suspects = 0.43", "share_of_suspects = 0.02", "all 40 copies"),
+        ("share_of_suspects = 0.43", 'share_of_suspects = "0.43"', "a number from 0 to 1"),
+        (".float().mean().item()", ".float().sum().item() / len(train)", "expected"),
     ],
     ("03_captions", 1): [
         ('"clean white": 0.4', '"clean white": 1 / 3', "G rests at q = p"),
@@ -1102,12 +1187,26 @@ WRONG = {
         ('"why": "c"', '"why": "rare"', "one of"),
         ('        "why": "c",\n', "", "the entries are"),
         ("def predictions():\n    return [0.4, 2 / 3]", "return a dict, found list"),
+        ('"clean white": 0.4', '"clean white": 0.8', "G rests at q = p"),
+        ('"clean white": 0.4', '"clean white": "0.4"', "a plain number"),
+        ('"clean D": 1 / (1 + 1 / 2)', '"clean D": 1 / 3', r"clean D: p = q"),
+        ('"clean D": 1 / (1 + 1 / 2)', '"clean D": 0.75', r"clean D: p = q"),
+        ("1.75 * 0.4 - 0.05", "0.4 / 0.8", "red: with blue out"),
+        ("1.75 * 0.4 - 0.05", "1.75 * 0.4", "red: with blue out"),
+        ("1.75 * 0.4 - 0.35", "0.05", "white: q = 2κ p"),
+        ("1.75 * 0.4 - 0.35", "1.75 * 0.4", "white: q = 2κ p"),
+        ('"blue": 0.0', '"blue": 0.05', "less than .6"),
+        ("1 / (1 + 1.75 / 2)", "1.75 / (1 + 1.75)", "with the careless p_w"),
+        ("1 / (1 + 1.75 / 2)", "1 / (1 + 1 / 1.75)", "with the careless p_w"),
+        ("1.25 * 0.2 - 0.15", "1.75 * 0.2 - 0.15", "nothing is cut here"),
+        ("1.25 * 0.2 - 0.15", "0.05 / 1.25", "nothing is cut here"),
+        ('"why": "c"', '"why": None', "one of"),
     ],
     ("03_captions", 2): [
         (r"\b(left|right)\b", "left|right", "whole words"),
         (", re.IGNORECASE", "", "capitals do not matter"),
         ("|clockwise\", re.IGNORECASE", "|(?-i:clockwise)\", re.IGNORECASE",
-         "capitals do not matter in .clockwise"),
+         "capitals do not matter: .Clockwise"),
         ("named.search", "named.match", "anywhere in the sentence"),
         ('r"', '"', "anywhere in the sentence"),
         ("def may_mirror(sentences):\n"
@@ -1116,43 +1215,78 @@ WRONG = {
          "            s = s.replace(other, '')\n"
          "        if 'left' in s or 'right' in s or 'clockwise' in s:\n"
          "            return False\n"
-         "    return True", "not for these few"),
+         "    return True", "not for a few"),
         ("def may_mirror(sentences):\n"
          "    ends = ' .,;-()“”'\n"
          "    words = [w.strip(ends) for s in sentences for w in re.split('[ -]', s.lower())]\n"
          "    return not any(w in ('left', 'right') or 'clockwise' in w for w in words)",
-         "a slash ends a word"),
+         "a mark after the word"),
         ("not any(named.search(sentence) for sentence in sentences)",
          "not named.search(''.join(sentences))", "then with a space"),
         ("    named =", "    sentences[:] = [s.lower() for s in sentences]\n    named =",
          "leave it as it was"),
         ("return not any", "return any", "without sides may be mirrored"),
-        ("not any(", "not all(", "wherever it stands|not at the first"),
-        ("for sentence in sentences", "for sentence in sentences[:1]", "not at the first"),
+        ("not any(", "not all(", "wherever it stands"),
+        ("for sentence in sentences", "for sentence in sentences[:1]", "wherever it stands"),
         ("for sentence in sentences", "for sentence in sentences[-1:]", "wherever it stands"),
         (r"\b(left|right)\b", r"\bleft\b", "“right” forbids"),
         (r"\b(left|right)\b", r"\bright\b", "“left” forbids"),
-        (r"\b(left|right)\b", r"\b(left|right)", "“leftover” and “rightly”"),
+        (r"\b(left|right)\b", r"\b(left|right)", "is another word"),
         (r"\b(left|right)\b", r" (left|right)\b", "may begin the sentence"),
         (r"\b(left|right)\b", r"\b(left|right)[ .,-]", "may end the sentence"),
-        (r"|clockwise", "", "“clockwise” forbids"),
+        (r"|clockwise", "", "it forbids"),
         (r"|clockwise", r"|\bclockwise", "“anticlockwise”"),
         ("def may_mirror(sentences):\n"
          "    words = ' '.join(sentences).lower().split()\n"
          "    return not any(w in ('left', 'right') or 'clockwise' in w for w in words)",
-         "a full stop after the word"),
+         "a mark after the word"),
         ("def may_mirror(sentences):\n"
          "    words = [w.strip('.,') for s in sentences for w in s.lower().split()]\n"
          "    return not any(w in ('left', 'right') or 'clockwise' in w for w in words)",
-         "brackets and quotes"),
+         "a mark after the word"),
         ("not any(named.search(sentence) for sentence in sentences)",
          "[not named.search(sentence) for sentence in sentences]", "return True or False"),
+        ("not any(named.search(sentence) for sentence in sentences)",
+         "not any(named.search(sentence.replace('.', '')) for sentence in sentences[1:])",
+         "anywhere in the sentence"),
+        (r"\b(left|right)\b", r"(^|\s)(left|right)(\s|$|[.,;:!?])", "brackets and quotes"),
+        (r"\b(left|right)\b", r"(^|[\s(“\"'])(left|right)\b", "a hyphen begins a word"),
+        (r"\b(left|right)\b", r"(^|[\s(“\"'/—-])(left|right)($|[\s.,;:!?)”\"'])",
+         "a hyphen ends a word"),
+        (r"\b(left|right)\b", r"(?<![a-z-])(left|right)(?![a-z])", "a hyphen begins a word"),
+        (r"\b(left|right)\b", r"(?<![bp])(left|right)\b(?!over|ly)", "is another word"),
+        (r"\b(left|right)\b", r"\b(left|right|bright)\b", "“bright” is another word"),
+        (r"\b(left|right)\b|clockwise", r"\b(left|right|clockwise|anticlockwise)\b",
+         "“counterclockwise”"),
+        (r"\b(left|right)\b|clockwise", r"\b(left|right)\b|(?<!-)clockwise",
+         "“counter-clockwise”"),
+        ("named.search(sentence)", "named.search(sentence.lower().capitalize())"
+         " and sentence == sentence.lower()", "capitals do not matter"),
+        ('r"\\b(left|right)\\b|clockwise", re.IGNORECASE',
+         'r"\\b([Ll]eft|[Rr]ight)\\b|[Cc]lockwise"', "capitals do not matter: “LEFT”"),
+        ("    return not any(named.search(sentence) for sentence in sentences)",
+         "    for sentence in sentences:\n        return not named.search(sentence)\n"
+         "    return True", "wherever it stands"),
+        ("not any(named.search(sentence) for sentence in sentences)",
+         "sum(bool(named.search(sentence)) for sentence in sentences) != 1", "are too many"),
+        ("    return not any(named.search(sentence) for sentence in sentences)",
+         "    found = True\n    for sentence in sentences:\n"
+         "        found = not named.search(sentence)\n    return found", "wherever it stands"),
+        ("    return not any(named.search(sentence) for sentence in sentences)",
+         "    sentences.sort()\n"
+         "    return not any(named.search(sentence) for sentence in sentences)",
+         "leave it as it was"),
+        ("return not any(named.search(sentence) for sentence in sentences)",
+         "return int(not any(named.search(sentence) for sentence in sentences))", "found int"),
+        ("for sentence in sentences)", "for sentence in sentences) and len(sentences) > 0",
+         "no objection"),
     ],
     ("03_captions", 3): [
-        ("names = classes.unique()", "names = torch.arange(len(classes))", "four are trained on"),
+        ("names = classes.unique()", "names = torch.arange(len(classes))",
+         "a share of the classes|always as many"),
         ("in_test = torch.isin(classes, order[: max(1, round(share * len(names)))])",
          "in_test = torch.rand(len(classes), generator=generator) < share", "draw classes"),
-        ("names = classes.unique()", "names = classes", "four are trained on"),
+        ("names = classes.unique()", "names = classes", "a share of the classes|always as many"),
         ("max(1, round(share * len(names)))", "round(share * len(names))", "at least one class"),
         ("round(share * len(names))", "int(share * len(names))", "rounded"),
         ("round(share * len(names))", "math.ceil(share * len(names))", "rounded"),
@@ -1169,17 +1303,46 @@ WRONG = {
          "return (~in_test).nonzero().squeeze(), in_test.nonzero().squeeze()", "squeeze"),
         ("torch.randperm(len(names), generator=generator)",
          "torch.randint(len(names), (len(names),), generator=generator)",
-         "no class is drawn twice"),
+         "none is drawn twice"),
         ("    names =", "    classes -= 2\n    names =", "classes were changed"),
         ("    names =", "    classes = classes.sort().values\n    names =", "in the order given"),
         ("return (~in_test).nonzero().flatten(), in_test.nonzero().flatten()",
          "return [(~in_test).nonzero().flatten(), in_test.nonzero().flatten()]", "a tuple"),
         ("names[torch.randperm(len(names), generator=generator)]", "names",
-         "as likely as any other"),
+         "another generator, another split"),
         ("names[torch.randperm(len(names), generator=generator)]",
          "names.roll(int(torch.randint(6, (), generator=generator)))", "as likely as any other"),
         ("    order =", "    generator.manual_seed(0)\n    order =", "do not seed it anew"),
         ("generator=generator", "generator=None", "the one given"),
+        ("round(share * len(names))", "round(share * len(classes))", "a share of the classes"),
+        ("round(share * len(names))", "round((1 - share) * len(names))", "a share of the classes"),
+        ("round(share * len(names))", "round(share * len(names)) + 1", "a share of the classes"),
+        ("max(1, round(share * len(names)))", "2", "a share of the classes"),
+        ("return (~in_test).nonzero().flatten()", "return (~in_test).nonzero().flatten()[1:]",
+         "none left out"),
+        ("return (~in_test).nonzero().flatten()", "return torch.arange(len(classes))",
+         "every picture exactly once"),
+        ("(~in_test).nonzero().flatten(), in_test.nonzero().flatten()",
+         "(~in_test).nonzero().flatten().int(), in_test.nonzero().flatten().int()",
+         "int64 tensors, found torch.int32"),
+        ("(~in_test).nonzero().flatten(), in_test.nonzero().flatten()",
+         "(~in_test).nonzero().flatten().tolist(), in_test.nonzero().flatten().tolist()",
+         "found list"),
+        ("    order = names[torch.randperm(len(names), generator=generator)]",
+         "    torch.manual_seed(generator.initial_seed())\n"
+         "    order = names[torch.randperm(len(names))]", "draw on with the generator"),
+        ("generator=generator", "generator=torch.Generator().manual_seed(0)",
+         "another generator, another split"),
+        ("names[torch.randperm(len(names), generator=generator)]",
+         "classes[torch.randperm(len(classes), generator=generator)]", "none is drawn twice"),
+        ("names[torch.randperm(len(names), generator=generator)]",
+         "torch.tensor(list(dict.fromkeys(classes[torch.randperm(len(classes),"
+         " generator=generator)].tolist())))", "as likely as any other"),
+        ("names[torch.randperm(len(names), generator=generator)]",
+         "names if torch.rand((), generator=generator) < 0.5 else names.flip(0)",
+         "as likely as any other"),
+        ("    return (~in_test)", "    classes[in_test] = -1\n    return (~in_test)",
+         "classes were changed"),
     ],
     ("04_text_encoder", 1): [
         ("(width - 1) * jump", "(width - 1) * stride", "concerns the next"),
@@ -2137,7 +2300,6 @@ WRONG = {
 # notebook, exercise → right answers in other forms, which must pass: a whole answer (a string), or
 # what is replaced in the solution and by what (a pair)
 RIGHT = {
-    # --- 00 ---
     ("00_text_to_image", 1): [
         "def between(phi_a, phi_b, steps):\n"
         "    a, b = phi_a.double(), phi_b.double()\n"  # 64 bits
@@ -2158,6 +2320,12 @@ RIGHT = {
         "    while len(rows) < steps:\n"
         "        rows.append(rows[-1] + step)\n"
         "    return torch.stack(rows)",
+        "def between(phi_a, phi_b, steps):\n"
+        "    share = torch.linspace(0, 1, steps, device=phi_a.device)[:, None]\n"
+        "    return torch.lerp(phi_a, phi_b, share)",
+        "def between(phi_a, phi_b, steps):\n"
+        "    columns = [torch.linspace(float(a), float(b), steps) for a, b in zip(phi_a, phi_b)]\n"
+        "    return torch.stack(columns, 1).to(phi_a.device)",
         "def between(phi_a, phi_b, steps):\n"
         "    ends = torch.stack([phi_a, phi_b], 1)[None].float()\n"
         "    return F.interpolate(ends, steps, mode='linear', align_corners=True)[0].T",
@@ -2199,7 +2367,6 @@ RIGHT = {
          "        total //= len(blooms.ATTRIBUTES[attribute])\n"
          "    return total\n"),
     ],
-    # --- 01 ---
     ("01_minimax_game", 1): [
         ('"best": p / (p + q)', '"best": 0.75'),
         ("2 * 0.75 * math.log(2) - math.log(4)", "-math.log(2) / 2"),
@@ -2233,6 +2400,8 @@ RIGHT = {
         ("F.softplus(-D(x)).mean() + F.softplus(D(fake.detach())).mean()",
          "-F.logsigmoid(D(x)).mean() - F.logsigmoid(-D(fake.detach())).mean()"),
         ("loss_D.backward()", "loss_D.backward(inputs=list(D.parameters()))"),
+        ("    loss_D.backward()\n    opt_D.step()\n",
+         "    opt_D.step(lambda: loss_D.backward() or loss_D)\n"),
         ("    loss_G = F.softplus(-D(fake)).mean()\n    opt_G.zero_grad()\n"
          "    loss_G.backward()\n    opt_G.step()\n",
          "    D.requires_grad_(False)\n    loss_G = F.softplus(-D(fake)).mean()\n"
@@ -2253,8 +2422,119 @@ RIGHT = {
         "    opt_G.step()\n"
         "    return float(loss_D), float(loss_G.sum())",
     ],
-    # --- 02 ---
-    # --- 03 ---
+    ("02_dcgan", 1): [
+        "def transposed_conv1d(x, kernel, stride, padding):\n"
+        "    y = nn.functional.conv_transpose1d(x[None, None], kernel[None, None], stride=stride)\n"
+        "    return y[0, 0, padding : y.shape[2] - padding]",
+        "import numpy as np\n\ndef transposed_conv1d(x, kernel, stride, padding):\n"
+        "    apart = np.zeros(stride * (len(x) - 1) + 1)\n"
+        "    apart[::stride] = x.numpy()\n"
+        "    y = np.convolve(apart, kernel.numpy())\n"
+        "    return torch.tensor(y[padding : len(y) - padding])",
+        "def transposed_conv1d(x, kernel, stride, padding):\n"
+        "    n, k = len(x), len(kernel)\n"
+        "    return torch.stack([\n"
+        "        sum((x[i] * kernel[p - stride * i]\n"
+        "             for i in range(n) if 0 <= p - stride * i < k),\n"
+        "            start=torch.tensor(0.0))\n"
+        "        for p in range(padding, stride * (n - 1) + k - padding)])",
+        ("canvas[stride * i : stride * i + len(kernel)] += x[i] * kernel",
+         "canvas.index_add_(0, stride * i + torch.arange(len(kernel)), (x[i] * kernel).float())"),
+    ],
+    ("02_dcgan", 2): [
+        "def slerp(a, b, share):\n"
+        "    rows = []\n"
+        "    for p, q in zip(a.double().tolist(), b.double().tolist()):\n"
+        "        n, m = math.hypot(*p), math.hypot(*q)\n"
+        "        angle = math.acos(max(-1, min(1, sum(x * y for x, y in zip(p, q)) / n / m)))\n"
+        "        s, u = 1 - share, share\n"
+        "        if math.sin(angle) >= 1e-3:\n"
+        "            s, u = (math.sin(w * angle) / math.sin(angle) for w in (s, u))\n"
+        "        rows.append([s * x + u * y for x, y in zip(p, q)])\n"
+        "    return torch.tensor(rows, dtype=a.dtype)",
+        "import numpy as np\n\ndef slerp(a, b, share):\n"
+        "    p, q = a.numpy().astype(float), b.numpy().astype(float)\n"
+        "    cos = (p * q).sum(1) / np.linalg.norm(p, axis=1) / np.linalg.norm(q, axis=1)\n"
+        "    angle = np.arccos(np.clip(cos, -1, 1))[:, None]\n"
+        "    with np.errstate(all='ignore'):\n"
+        "        arc = (np.sin((1 - share) * angle) * p + np.sin(share * angle) * q)\n"
+        "        arc = arc / np.sin(angle)\n"
+        "    flat = (1 - share) * p + share * q\n"
+        "    return torch.from_numpy(np.where(np.sin(angle) < 1e-3, flat, arc))",
+        "def slerp(a, b, share):\n"
+        "    u, v = nn.functional.normalize(a), nn.functional.normalize(b)\n"
+        "    theta = (u * v).sum(1, keepdim=True).clamp(-1, 1).acos()\n"
+        "    way = (1 - share) * a + share * b\n"
+        "    far = (theta.sin() >= 1e-3).squeeze(1)\n"
+        "    x, y, t = a[far], b[far], theta[far]\n"
+        "    way[far] = ((1 - share) * t).sin() / t.sin() * x + (share * t).sin() / t.sin() * y\n"
+        "    return way",
+        ("theta.sin()\n    parallel", "(1 - cosine**2).clamp(min=0).sqrt()[:, None]\n    parallel"),
+    ],
+    ("02_dcgan", 3): [
+        "ratio_is_nearer_to, share_of_suspects = 1.0, 0.4 + 0.6 * 0.05\n\n"
+        "def suspects(fake, train, held_out, q=0.05):\n"
+        "    def near(picture):\n"
+        "        return min(math.dist(picture.flatten().tolist(), t.flatten().tolist())\n"
+        "                   for t in train)\n"
+        "    limit = torch.tensor([near(p) for p in held_out]).quantile(q).item()\n"
+        "    return sum(near(p) < limit for p in fake) / len(fake)",
+        "import numpy as np\n\nratio_is_nearer_to, share_of_suspects = 1, 0.43\n\n"
+        "def suspects(fake, train, held_out, q=0.05):\n"
+        "    f, t, h = (x.numpy().reshape(len(x), -1).astype(float) for x in\n"
+        "               (fake, train, held_out))\n"
+        "    near, usual = (np.linalg.norm(x[:, None] - t, axis=2).min(1) for x in (f, h))\n"
+        "    return np.mean(near < np.quantile(usual, q))",
+        ("torch.cdist(x.flatten(1), train.flatten(1))",
+         "(x.flatten(1).double()[:, None] - train.flatten(1).double()).norm(dim=2)"),
+    ],
+    ("03_captions", 1): [
+        ("1.75 * 0.4 - 0.05", "0.65"),
+        ("1 / (1 + 1.75 / 2)", "0.53"),
+        ('"clean D": 1 / (1 + 1 / 2)', '"clean D": 0.67'),
+        ('"blue": 0.0', '"blue": 0'),
+    ],
+    ("03_captions", 2): [
+        "def may_mirror(sentences):\n"
+        "    text = ' '.join(sentences).lower()\n"
+        "    words = ''.join(c if 'a' <= c <= 'z' else ' ' for c in text).split()\n"
+        "    return {'left', 'right'}.isdisjoint(words) and 'clockwise' not in text",
+        "def may_mirror(sentences):\n"
+        "    for sentence in sentences:\n"
+        "        for word in re.findall(r'[a-z]+', sentence.casefold()):\n"
+        "            if word == 'left' or word == 'right' or word.endswith('clockwise'):\n"
+        "                return False\n"
+        "    return True",
+        "def may_mirror(sentences):\n"
+        "    sides = r'(?i)(?<![a-z])(left|right)(?![a-z])|clockwise'\n"
+        "    return all(re.search(sides, s) is None for s in sentences)",
+        "def may_mirror(sentences):\n"
+        "    words = re.split(r'[^A-Z]', '\\n'.join(map(str.upper, sentences)))\n"
+        "    return not sum(w in ('LEFT', 'RIGHT') or 'CLOCKWISE' in w for w in words)",
+    ],
+    ("03_captions", 3): [
+        "def split_by_class(classes, share, generator):\n"
+        "    names = sorted(set(classes.tolist()))\n"
+        "    wanted, tested = max(1, int(share * len(names) + 0.5)), set()\n"
+        "    while len(tested) < wanted:\n"
+        "        tested.add(names[torch.randint(len(names), (1,), generator=generator).item()])\n"
+        "    rows = [[i for i, c in enumerate(classes.tolist()) if (c in tested) == there]\n"
+        "            for there in (False, True)]\n"
+        "    return tuple(torch.tensor(row, dtype=torch.int64) for row in rows)",
+        "import numpy as np\n\ndef split_by_class(classes, share, generator):\n"
+        "    seed = torch.randint(2**31, (), generator=generator).item()\n"
+        "    names = np.unique(classes.numpy())\n"
+        "    n = max(1, round(share * len(names)))\n"
+        "    tested = np.random.default_rng(seed).choice(names, n, replace=False)\n"
+        "    there = np.isin(classes.numpy(), tested)\n"
+        "    return tuple(torch.from_numpy(np.flatnonzero(x)) for x in (~there, there))",
+        "def split_by_class(classes, share, generator):\n"
+        "    names, place = classes.unique(return_inverse=True)\n"
+        "    rank = torch.rand(len(names), generator=generator, dtype=torch.float64).argsort()\n"
+        "    test = rank.argsort()[place] < max(1, round(len(names) * share))\n"
+        "    both = torch.arange(len(classes))\n"
+        "    return both[~test], both[test].flip(0)",
+    ],
     # --- 04 ---
     ("04_text_encoder", 1): [
         "def field_of_view(layers):\n"
