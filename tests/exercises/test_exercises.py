@@ -2396,7 +2396,7 @@ RIGHT = {
     ("01_minimax_game", 3): [
         ("F.softplus(-D(x)).mean() + F.softplus(D(fake.detach())).mean()",
          "F.binary_cross_entropy_with_logits(D(x), torch.ones(len(x), 1))"
-         " + F.binary_cross_entropy_with_logits(D(fake.detach()), torch.zeros(len(x), 1))"),
+         " + F.binary_cross_entropy_with_logits(D(fake.detach()), torch.zeros(len(z), 1))"),
         ("F.softplus(-D(x)).mean() + F.softplus(D(fake.detach())).mean()",
          "-F.logsigmoid(D(x)).mean() - F.logsigmoid(-D(fake.detach())).mean()"),
         ("loss_D.backward()", "loss_D.backward(inputs=list(D.parameters()))"),
