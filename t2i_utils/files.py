@@ -22,9 +22,8 @@ from filelock import FileLock, Timeout
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NO_LOCKS = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOLCK, errno.EINVAL)
 # libraries that write from Rust or C++ tell of a full disk in words only; the second are numpy's
-FULL_IN_WORDS = re.compile(
-    r"No space left|File too large|quota exceeded|^\d+ requested and \d+ written$"
-)
+FULL_IN_WORDS = re.compile(r"No space left|File too large|quota exceeded|"
+                           r"^\d+ requested and \d+ written$")  # fmt: skip
 T = TypeVar("T")
 BLOCK, BLOCKS = 1 << 16, 256  # bytes, and how many are looked at: all of 16 MB
 STALE = 3600  # seconds: what nobody has written to for so long, a killed process left there

@@ -66,7 +66,8 @@ def load_birds(
     def column(file: str, parse: Callable[[str], Any], expected: str) -> list:
         return list(read_table(folder / file, parse, expected, list(names)).values())
 
-    labels = column("image_class_labels.txt", _class,
+    classes = range(photographs.MOST_CLASSES + 1)  # class 0 is told with its folder
+    labels = column("image_class_labels.txt", lambda text: classes.index(int(text)),
                     f"an id and a class, 1 to {photographs.MOST_CLASSES:,}")
     trained = column("train_test_split.txt", ("0", "1").index, "an id, and 1 (train) or 0 (test)")
     boxes = column("bounding_boxes.txt", _box, "an id, x, y, and a width and a height above 0")
@@ -168,12 +169,6 @@ def bird_square(box: Box, width: int, height: int) -> Box:
     top = min(max(center_y - side / 2, top), bottom - side)
     right, bottom = min(left + side, width), min(top + side, height)  # rounding may add a hair
     return float(left), float(top), float(right), float(bottom)
-
-
-def _class(text: str) -> int:
-    if not 0 <= int(text) <= photographs.MOST_CLASSES:  # 0 is told with its folder
-        raise ValueError
-    return int(text)
 
 
 def _box(text: str) -> Box:

@@ -1,7 +1,7 @@
 """Pictures with several sentences each, and batches of right and wrong pairs drawn from them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -107,23 +107,11 @@ class CaptionedImages:
         `encode` maps a list of sentences to [len, T]; it is given `chunk` of them at a time.
         Raises ValueError where its answer has another shape or does not fit float16.
         """
-        row: dict[str, int] = {}
-        for sentences in self.captions:
-            for sentence in sentences:
-                row.setdefault(sentence, len(row))
-        different, parts = list(row), []
-        for start in range(0, len(different), chunk):
-            sentences = different[start : start + chunk]
-            with torch.no_grad():
-                part = encode(sentences)
-            if part.dim() != 2 or len(part) != len(sentences):
-                raise ValueError(f"encode gave shape {tuple(part.shape)} for {len(sentences)} "
-                                 f"sentences, expected ({len(sentences)}, T)")
-            parts.append(part.to("cpu", torch.float16))
-        table = torch.cat(parts)
+        sentences = [sentence for own in self.captions for sentence in own]
+        table = encoded(encode, sentences, chunk, torch.float16)
         if not table.isfinite().all():
             raise ValueError("encode gave values that are not finite in float16 (up to 65,504)")
-        return table[torch.tensor([[row[s] for s in sentences] for sentences in self.captions])]
+        return table.unflatten(0, (-1, self.sentences_each))
 
     def is_true(
         self,
@@ -150,6 +138,27 @@ class CaptionedImages:
         (`is_true`): a sentence that is true of a picture is never its rival, whosever it is.
         """
         return ~self.is_true(pictures[:, None], pictures[None], sentence_number[None])
+
+
+@torch.no_grad()
+def encoded(
+    encode: Callable[[list[str]], Tensor], sentences: list[str], chunk: int = 512,
+    dtype: torch.dtype = torch.float32,
+) -> Float[Tensor, "n T"]:
+    """The embeddings of sentences on the CPU, `chunk` at a time; equal ones are encoded once.
+
+    Raises ValueError where `encode` does not give one row a sentence.
+    """
+    row = {sentence: i for i, sentence in enumerate(dict.fromkeys(sentences))}
+    different, parts = list(row), []
+    for start in range(0, len(different), chunk):
+        some = different[start : start + chunk]
+        part = encode(some)
+        if part.dim() != 2 or len(part) != len(some):
+            raise ValueError(f"encode gave shape {tuple(part.shape)} for {len(some)} sentences, "
+                             f"expected ({len(some)}, T)")
+        parts.append(part.to("cpu", dtype))
+    return torch.cat(parts)[[row[sentence] for sentence in sentences]]
 
 
 def all_true(
@@ -186,16 +195,16 @@ class Batch:
 
     def to(self, device, memory_format: torch.memory_format = torch.contiguous_format) -> "Batch":
         """The same batch on another device, its images in that memory format."""
-        moved = {f.name: getattr(self, f.name) for f in fields(self)}
-        images = moved.pop("images").to(device, non_blocking=True, memory_format=memory_format)
-        moved = {name: None if x is None else x.to(device, non_blocking=True)
-                 for name, x in moved.items()}
-        return Batch(images=images, **moved)
+        images = self.images.to(device, non_blocking=True, memory_format=memory_format)
+        return replace(self._each(lambda x: x.to(device, non_blocking=True)), images=images)
 
     def pin_memory(self) -> "Batch":
         """The same batch in page-locked memory: a DataLoader calls this where a GPU is fed."""
-        moved = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Batch(**{k: None if x is None else x.pin_memory() for k, x in moved.items()})
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        own = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Batch(**{name: None if x is None else change(x) for name, x in own.items()})
 
 
 class Batches(torch.utils.data.Dataset):

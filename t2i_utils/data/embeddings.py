@@ -101,34 +101,14 @@ def read_pickle(path: Path) -> Any:
             data = re.sub(rb"\r+\n", b"\n", data) if b"\n" in data else data.replace(b"\r", b"\n")
         return _ArrayUnpickler(data).load()
     except Exception as error:  # a broken file can provoke nearly any
-        unsafe = isinstance(error, UnsafePickle)
-        found = str(error)[:200] if unsafe else f"{type(error).__name__} ({str(error)[:200]})"
+        kind, expected = ValueError, "a whole pickle"
+        found = f"{type(error).__name__} ({error!s:.200}) while reading"
+        if isinstance(error, UnsafePickle):
+            kind, found = UnsafePickle, f"{error!s:.200}"
+            expected = "only what arrays of numbers, lists, tuples, strings and numbers need"
         found += "; line ends were changed: fetch it again, in binary mode" * changed
         found = in_its_place(path) or found
-        if unsafe:
-            raise UnsafePickle(f"embeddings: {path}: found {found}, expected only what arrays of "
-                               "numbers, lists, tuples, strings and numbers need") from None
-        raise ValueError(f"embeddings: {path}: found {found} while reading, expected a whole pickle"
-                         ) from error  # fmt: skip
-
-
-def embeddings_for(file_names: list[str], *parts: Embeddings) -> Float[Tensor, "n 10 T"]:
-    """The embeddings of these pictures, in their order: those that a CaptionedImages is fed with.
-
-    A name is class folder and file as in CUB's images.txt, with or without ".jpg"; `parts` are
-    usually train and test. The encoder behind them has seen the classes of StackGAN's own train
-    folder, so to it a test class of `load_birds` may be no unseen one.
-
-    Raises ValueError naming pictures that are in none of the parts.
-    """
-    known = [name.removesuffix(".jpg") for part in parts for name in part.file_names]
-    row = {name: i for i, name in enumerate(known)}
-    missing = [name for name in file_names if name.removesuffix(".jpg") not in row]
-    if missing:
-        raise ValueError(f"embeddings: none for {len(missing)} of {len(file_names)} pictures, "
-                         f"expected one for each: {', '.join(missing[:5])}")
-    rows = [row[name.removesuffix(".jpg")] for name in file_names]
-    return torch.cat([part.embeddings for part in parts])[rows]
+        raise kind(f"embeddings: {path}: found {found}, expected {expected}") from error
 
 
 class _Opcodes(dict):

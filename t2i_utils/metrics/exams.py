@@ -11,7 +11,7 @@ from torch import Tensor
 
 from t2i_utils.data import blooms
 from t2i_utils.data.blooms import CLASS_ATTRIBUTES, NAMES
-from t2i_utils.data.captioned import CaptionedImages, to_unit
+from t2i_utils.data.captioned import CaptionedImages, encoded, to_unit
 from t2i_utils.data.grammar import DETAILS, NAMED
 from t2i_utils.lesson import seed_for
 from t2i_utils.metrics.matching import contradicts
@@ -194,15 +194,6 @@ def nearest_sentence(
         here = F.normalize(encoded(encode, sentences[start : start + 512]), dim=1)
         parts.append((here @ there.T).argmax(1))
     return own[torch.cat(parts)]
-
-
-@torch.no_grad()
-def encoded(encode: Encode, sentences: list[str], chunk: int = 512) -> Float[Tensor, "n t"]:
-    """φ of many sentences, on the CPU; equal ones are encoded once."""
-    place = {sentence: i for i, sentence in enumerate(dict.fromkeys(sentences))}
-    different = list(place)
-    parts = [encode(different[i : i + chunk]) for i in range(0, len(different), chunk)]
-    return torch.cat([p.float().cpu() for p in parts])[[place[s] for s in sentences]]
 
 
 def photographs_exam(

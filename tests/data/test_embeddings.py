@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from t2i_utils.data.embeddings import FILES, UnsafePickle, embeddings_for, load_embeddings
+from t2i_utils.data.embeddings import FILES, UnsafePickle, load_embeddings
 from t2i_utils.data.embeddings import read_pickle as read
 
 NAMES = ["002.Laysan_Albatross/Laysan_Albatross_0002_1027", "007.P\xe9trel/it's a \\ _3", "9/b"]
@@ -232,18 +232,6 @@ def test_arrays_of_older_and_of_newer_numpy_are_read(folder):
     whole = (folder / FILES[0]).read_bytes()
     (folder / FILES[0]).write_bytes(whole.replace(b"numpy.core", b"numpy._core"))
     assert np.array_equal(load_embeddings(folder).embeddings, np.stack(arrays(t=4)))
-
-
-def test_embeddings_are_found_by_file_name(tmp_path):
-    write(tmp_path / "train", arrays(t=4))
-    write(tmp_path / "test", arrays(n=1, t=4), ["5/x.jpg"], [5])
-    parts = [load_embeddings(tmp_path / part) for part in ("train", "test")]
-    found = embeddings_for(["9/b.jpg", "5/x", NAMES[0]], *parts)
-    assert torch.equal(found[0], parts[0].embeddings[2])
-    assert torch.equal(found[1], parts[1].embeddings[0])
-    assert torch.equal(found[2], parts[0].embeddings[0])
-    with pytest.raises(ValueError, match="none for 2 of 3 pictures, .*: 9/c.jpg, jpg"):
-        embeddings_for(["9/c.jpg", "9/b", "jpg"], *parts)
 
 
 # What would run code is refused by its name
