@@ -145,9 +145,8 @@ def train(context, stage, until_epoch, run_dir, checkpoint_every, profile, **giv
     stages = trainer.STAGES if stage == "both" else (int(stage),)
     if until_epoch is not None and any(getattr(settings, f"steps{s}") for s in stages):
         own = "" if any(f"steps{n}" in named for n in "12") else f" (of the profile {profile})"
-        raise click.UsageError(
-            f"found --until_epoch beside steps{own}, expected --epochs1 and --epochs2 to count"
-        )
+        raise click.UsageError(f"found --until_epoch beside steps{own}, expected --epochs1 and "
+                               "--epochs2 to count")
     trainer.train(settings, run_dir, stages, until_epoch, checkpoint_every=checkpoint_every)
     if trainer.is_first():
         told = "--from test" if settings.dataset == "embeddings" else '"a red flower"'
@@ -195,10 +194,8 @@ def sample(sentences, file, from_split, run_dir, **given):
 
     sentences = [*sentences, *_lines_of(file)]
     if bool(sentences) == (from_split is not None):
-        raise click.UsageError(
-            "expected sentences, a --file of them, or --from test; "
-            f"found {'both' if sentences else 'none'}"
-        )
+        raise click.UsageError("expected sentences, a --file of them, or --from test; found "
+                               f"{'both' if sentences else 'none'}")
     if from_split and run_dir is None:
         raise click.UsageError("--from: found no --run_dir, expected one: its data set is asked")
     for path in sampling.sample(sentences, run_dir=run_dir, from_split=from_split, **given):

@@ -128,10 +128,8 @@ def load(path: str | Path, players, seed: int | None = None) -> tuple[History, i
     """
     checkpoint = read(path)
     if seed is not None and checkpoint.seed != seed:
-        raise CheckpointError(
-            f"{path}: found a run with seed {checkpoint.seed}, expected seed {seed}; "
-            "use that seed or another run_dir"
-        )
+        raise CheckpointError(f"{path}: found a run with seed {checkpoint.seed}, expected seed "
+                              f"{seed}; use that seed or another run_dir")
     restore(checkpoint, players)
     return checkpoint.history, checkpoint.step
 
@@ -469,17 +467,14 @@ def _read_once(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             metadata = dict(file.metadata() or {})
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except Exception as error:  # SafetensorError, JSONDecodeError, UnicodeDecodeError, ...
-        raise CheckpointError(
-            f"{path}: found {path.stat().st_size} bytes, cut short or of something else "
-            f"({error}), expected a whole safetensors file"
-        ) from error
+        raise CheckpointError(f"{path}: found {path.stat().st_size} bytes, cut short or of "
+                              f"something else ({error}), expected a whole safetensors "
+                              "file") from error
     found = metadata.pop("sha256", None)
     ours = metadata.get("format") in (FORMAT, PARTS)  # other files of weights may have none
     if (found is not None or ours) and found != (expected := _digest(tensors, metadata)):
-        raise CheckpointError(
-            f"{path}: damaged since it was written: found content of SHA-256 {expected[:12]}…, "
-            f"expected {str(found)[:12]}…"
-        )
+        raise CheckpointError(f"{path}: damaged since it was written: found content of SHA-256 "
+                              f"{expected[:12]}…, expected {str(found)[:12]}…")
     return tensors, metadata
 
 

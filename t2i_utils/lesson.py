@@ -155,9 +155,8 @@ class Lesson:
         plain = _plain(name, value)
         turn = getattr(_shell(), "execution_count", None)
         if name in self._recorded and self._recorded[name] == turn:
-            raise ValueError(
-                f"record {name!r}: recorded twice; expected a name of its own for each value"
-            )
+            raise ValueError(f"record {name!r}: recorded twice; expected a name of its own for "
+                             "each value")
         self._recorded[name] = turn
         line = f"recorded: {name} {_in_short(plain)}"
         _display(
@@ -189,10 +188,8 @@ def _plain(name: str, value: object) -> Plain:
 def _number(place: str, value: object) -> int | float:
     value = _native(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(
-            f"record {place}: found {type(value).__name__} {value!r:.60}; expected a number, a "
-            "list of numbers or a dict of names and numbers"
-        )
+        raise TypeError(f"record {place}: found {type(value).__name__} {value!r:.60}; expected a "
+                        "number, a list of numbers or a dict of names and numbers")
     if not math.isfinite(value):
         raise ValueError(f"record {place}: found {value}; expected a finite number")
     return value
@@ -322,9 +319,8 @@ class Study:
 def _known(what: str, names: set[str], rows: list[dict]) -> None:
     there = {name for row in rows for name in row}
     for name in sorted(names - there):
-        raise ValueError(
-            f"the study has no {what} {name!r}; expected one of {', '.join(sorted(there))}"
-        )
+        raise ValueError(f"the study has no {what} {name!r}; expected one of "
+                         f"{', '.join(sorted(there))}")
 
 
 def study(number: str | int) -> Study:
@@ -343,9 +339,8 @@ def study(number: str | int) -> Study:
         return Study([])
     stored = json.loads(path.read_text(encoding="utf-8"))
     if stored.get("format") != STUDY_FORMAT:
-        raise ValueError(
-            f"{path.name}: found format {stored.get('format')!r}, expected {STUDY_FORMAT!r}"
-        )
+        raise ValueError(f"{path.name}: found format {stored.get('format')!r}, expected "
+                         f"{STUDY_FORMAT!r}")
     return Study(stored["runs"], stored["profile"], stored["device"])
 
 
@@ -385,11 +380,10 @@ def pretrained(name: str) -> Path:
     places = ROOT / "data" / "pretrained", Path(__file__).parent / "pretrained"
     path = next((p / name for p in places if (p / name).is_file()), None)
     if path is None:
-        raise FileNotFoundError(
-            f"no shipped weights {name!r} at {places[0] / name}: they are part of the project's "
-            f"checkout (git clone {home_url()}, then pip install -e . in it; in a checkout, "
-            "git checkout -- data/pretrained brings them back)"
-        )
+        raise FileNotFoundError(f"no shipped weights {name!r} at {places[0] / name}: they are part "
+                                f"of the project's checkout (git clone {home_url()}, then pip "
+                                "install -e . in it; in a checkout, git checkout -- "
+                                "data/pretrained brings them back)")
     return path
 
 
@@ -410,9 +404,8 @@ def home() -> str:
     """The publishing home as `owner/name`."""
     match = re.fullmatch(r"https://github\.com/([\w.-]+/[\w.-]+?)(?:\.git)?/?", home_url())
     if match is None:
-        raise ValueError(
-            f"Repository in pyproject.toml is {home_url()!r}; expected https://github.com/owner/name"
-        )
+        raise ValueError(f"Repository in pyproject.toml is {home_url()!r}; expected "
+                         "https://github.com/owner/name")
     return match[1]
 
 
@@ -477,10 +470,9 @@ def install_requirements() -> None:
     command += [*kept, *wanted["project"]["dependencies"]]
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode:
-        raise RuntimeError(
-            "pip could not install what the project needs (on Kaggle without internet, attach the "
-            f"data set that `make kaggle` builds):\n{result.stderr.strip()}"
-        )
+        raise RuntimeError("pip could not install what the project needs (on Kaggle without "
+                           "internet, attach the data set that `make kaggle` "
+                           f"builds):\n{result.stderr.strip()}")
     importlib.invalidate_caches()  # this process looks again for what was not there
     # Processes that a notebook starts find the package as the notebook does.
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), *paths]))

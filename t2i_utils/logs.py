@@ -75,9 +75,8 @@ class Log:
             raise TypeError(f"step function: it returned {found}, expected a dict of tensors")
         for name, value in measured.items():
             if not isinstance(name, str):
-                raise TypeError(
-                    f"step function: found the key {name!r} ({type(name).__name__}), expected names"
-                )
+                raise TypeError(f"step function: found the key {name!r} ({type(name).__name__}), "
+                                "expected names")
             if not isinstance(value, Tensor) or value.dim() != 0:
                 shape = f" of shape {list(value.shape)}" if isinstance(value, Tensor) else ""
                 raise TypeError(f"step function: {name}: found a {type(value).__name__}{shape}, "

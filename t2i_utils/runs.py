@@ -84,9 +84,8 @@ def take_over(checkpoint: Checkpoint, run: dict[str, Any], players) -> list[str]
         if rates[name] and players.schedulers and not fresh:
             faults.append(f"{rates[name]}, under schedulers that have begun; expected new players")
     if faults:
-        raise CheckpointError(
-            f"{path} is another run: {'; '.join(faults)}. Use another run_dir, or the same settings"
-        )
+        raise CheckpointError(f"{path} is another run: {'; '.join(faults)}. Use another run_dir, "
+                              "or the same settings")
     given = {name: [dict(group) for group in getattr(players, name).param_groups]
              for name in OPTIMISERS if rates[name]}  # fmt: skip
     schedules = [scheduler.state_dict() for scheduler in players.schedulers]

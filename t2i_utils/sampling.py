@@ -81,10 +81,8 @@ def sample(
             raise ValueError(f"from: found {from_split}, and no run; expected a run_dir")
         sentences, number = some_of(painter.pairs, from_split, number, seed), 1
     elif isinstance(painter.encoder, Stored):
-        raise ValueError(
-            f"{run_dir}: found a run on stored embeddings, which has no encoder for sentences; "
-            "expected --from test, which draws embeddings of the data set"
-        )
+        raise ValueError(f"{run_dir}: found a run on stored embeddings, which has no encoder for "
+                         "sentences; expected --from test, which draws embeddings of the data set")
     else:
         char_cnn_rnn.warn_of_new_words(painter.encoder, [list(sentences)], most=0.0)
     images = [painter.draw([sentence], seed_for(seed, "picture", sentence, copy))

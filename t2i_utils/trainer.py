@@ -354,20 +354,17 @@ def _train_stage(
 
 def _check_stage1_stays(run_dir, steps: int) -> None:
     if has(run_dir, 2) and steps > (done := steps_done(run_dir, 1)):
-        raise ValueError(
-            f"{run_dir}: found {steps:,} steps asked of Stage-I, and a Stage-II that "
-            f"stands on it after {done:,}; expected no more, or another run_dir"
-        )
+        raise ValueError(f"{run_dir}: found {steps:,} steps asked of Stage-I, and a Stage-II that "
+                         f"stands on it after {done:,}; expected no more, or another run_dir")
 
 
 def _check_stage1_ended(settings, run_dir, pictures: int) -> None:
     there = checkpoints.read(checkpoint_of(run_dir, 1))
     asked = steps_of(settings, 1, pictures, processes=there.run.get("processes"))
     if there.step < asked:
-        raise ValueError(
-            f"{run_dir}: found Stage-I after {there.step:,} of {asked:,} steps, expected its end "
-            "before Stage-II stands on it: train it further, or ask for fewer (epochs1, steps1)"
-        )
+        raise ValueError(f"{run_dir}: found Stage-I after {there.step:,} of {asked:,} steps, "
+                         "expected its end before Stage-II stands on it: train it further, or ask "
+                         "for fewer (epochs1, steps1)")
 
 
 def sampler(pairs: Pairs) -> Callable[[Players], Tensor]:
@@ -392,10 +389,8 @@ def compare(settings: Settings, run_dir: str | os.PathLike) -> None:
     faults = [f"{name}: found {before[name]!r}, expected {now[name]!r}" for name in now
               if before[name] != now[name] and name not in MAY_CHANGE]  # fmt: skip
     if faults:
-        raise ValueError(
-            f"{run_dir} holds another run: {'; '.join(faults)}. Use another "
-            "run_dir, or the same settings"
-        )
+        raise ValueError(f"{run_dir} holds another run: {'; '.join(faults)}. Use another run_dir, "
+                         "or the same settings")
 
 
 @contextmanager
@@ -431,10 +426,8 @@ def settings_of(run_dir: str | os.PathLike) -> Settings:
     """The settings of a run. Raises FileNotFoundError where it has none, ValueError for others."""
     path = files.expanded(run_dir) / SETTINGS
     if not path.is_file():
-        raise FileNotFoundError(
-            f"{run_dir}: found no {SETTINGS}, expected a folder that "
-            "`train --run_dir` has kept a run in"
-        )
+        raise FileNotFoundError(f"{run_dir}: found no {SETTINGS}, expected a folder that `train "
+                                "--run_dir` has kept a run in")
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
         _require(isinstance(held, dict), "all", type(held).__name__, "names and values")
@@ -449,10 +442,8 @@ def _check_stages(settings, run_dir, stages, until_epoch) -> None:
     if until_epoch is not None and any(getattr(settings, f"steps{s}") is not None for s in stages):
         raise ValueError(f"until_epoch: found {until_epoch} beside steps, expected epochs to count")
     if 1 not in stages and not has(run_dir, 1):
-        raise ValueError(
-            f"stage: found 2, and no Stage-I in {run_dir}; expected one to stand on: "
-            "train it first (stage 1, or both)"
-        )
+        raise ValueError(f"stage: found 2, and no Stage-I in {run_dir}; expected one to stand on: "
+                         "train it first (stage 1, or both)")
 
 
 def require_room(
@@ -492,7 +483,6 @@ def load_run(run_dir: str | os.PathLike) -> tuple[nn.Module, int]:
         G = generator_of(settings, stage, state[text].shape[1])
         G.load_state_dict(state)
     except (KeyError, RuntimeError) as error:
-        raise checkpoints.CheckpointError(
-            f"{run_dir}: found weights of another generator than its {SETTINGS} says: {error}"
-        ) from error
+        raise checkpoints.CheckpointError(f"{run_dir}: found weights of another generator than its "
+                                          f"{SETTINGS} says: {error}") from error
     return G.eval().requires_grad_(False), stage

@@ -254,10 +254,8 @@ def _begun(
         return History()
     checkpoint = checkpoints.read(path)
     if checkpoint.seed != seed:
-        raise CheckpointError(
-            f"{path}: found a run with seed {checkpoint.seed}, expected seed {seed}; "
-            "use that seed or another run_dir"
-        )
+        raise CheckpointError(f"{path}: found a run with seed {checkpoint.seed}, expected seed "
+                              f"{seed}; use that seed or another run_dir")
     changes = runs.take_over(checkpoint, what, players)
     done = checkpoint.step
     going = f"going on from step {done} of {steps}: {path}"
@@ -412,10 +410,8 @@ def _to_device(batch: Any, device: torch.device) -> Any:
         return [_to_device(part, device) for part in batch]
     if batch is None or isinstance(batch, str | bool | int | float):
         return batch
-    raise TypeError(
-        f"fit: a batch holds a {type(batch).__name__}, expected tensors, tuples, lists or dicts of "
-        "them, or an object with .to(device, memory_format)"
-    )
+    raise TypeError(f"fit: a batch holds a {type(batch).__name__}, expected tensors, tuples, lists "
+                    "or dicts of them, or an object with .to(device, memory_format)")
 
 
 # ---- checks -----------------------------------------------------------------------------------
@@ -429,10 +425,9 @@ def _check_counts(**counts: int) -> None:
 
 def _check_batches(batches: Any, needed: int) -> None:
     if not hasattr(batches, "__getitem__") or isinstance(batches, IterableDataset | Mapping | str):
-        raise TypeError(
-            f"fit: batches: found a {type(batches).__name__}, expected batches[i] to be the batch "
-            "of step i (such as t2i_utils.data.captioned.Batches, or a list)"
-        )
+        raise TypeError(f"fit: batches: found a {type(batches).__name__}, expected batches[i] to "
+                        "be the batch of step i (such as t2i_utils.data.captioned.Batches, or a "
+                        "list)")
     if hasattr(batches, "__len__") and len(batches) < needed:
         raise ValueError(f"fit: batches: found {len(batches)} of them, expected at least {needed}")
 

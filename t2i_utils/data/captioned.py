@@ -373,10 +373,8 @@ def _wrong(data, split_pictures, pictures, count, generator) -> tuple[Tensor, Te
         able = split_pictures[untrue.sum(1) >= count]
         if len(able) == 0:
             split = next((s for s, p in data.splits.items() if torch.equal(p, split_pictures)), "?")
-            raise ValueError(
-                f"{data.name}: split {split!r} has no {count} wrong sentences for picture "
-                f"{int(pictures[i])}: all are of its own class or true of it"
-            )
+            raise ValueError(f"{data.name}: split {split!r} has no {count} wrong sentences for "
+                             f"picture {int(pictures[i])}: all are of its own class or true of it")
         owners[i] = able[torch.randint(len(able), (), generator=generator)]
     return owners, _distinct(_untrue(data, pictures, owners), count, generator)
 

@@ -102,15 +102,13 @@ def compare(
     rows or no sentences.
     """
     if not rows or not sentences:
-        raise ValueError(
-            f"found {len(rows)} rows and {len(sentences)} sentences; expected at least one of each"
-        )
+        raise ValueError(f"found {len(rows)} rows and {len(sentences)} sentences; expected at "
+                         "least one of each")
     pictures = {name: pixels_of(images, f"images of {name!r}") for name, images in rows.items()}
     for name, row in pictures.items():
         if len(row) != len(sentences):
-            raise ValueError(
-                f"images of {name!r} are {len(row)}; expected {len(sentences)}, one a sentence"
-            )
+            raise ValueError(f"images of {name!r} are {len(row)}; expected {len(sentences)}, one a "
+                             "sentence")
     margin = 1.25
     pitch = min((WIDTH - margin - 0.1) / len(sentences), 2.2)
     sentences = [wrapped(sentence, pitch - 0.12) for sentence in sentences]

@@ -150,10 +150,8 @@ def attribute_accuracy(
     An attribute that no sentence names is left out of the answer.
     """
     if len(images) != len(named) or named.shape[1] != len(NAMES):
-        raise ValueError(
-            f"named is {tuple(named.shape)}; expected ({len(images)}, {len(NAMES)}): "
-            "one row a picture, one column an attribute"
-        )
+        raise ValueError(f"named is {tuple(named.shape)}; expected ({len(images)}, {len(NAMES)}): "
+                         "one row a picture, one column an attribute")
     seen = classifier.read(images).cpu()
     named = named.cpu()
     judged = named >= 0

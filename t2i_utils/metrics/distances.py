@@ -120,6 +120,5 @@ def nearest(features: Float[Tensor, "n d"], to: Float[Tensor, "m d"]) -> Float[T
 
 def _at_least(count: int, real: Tensor, fake: Tensor) -> None:
     if min(len(real), len(fake)) < count:
-        raise ValueError(
-            f"features of {len(real)} real and {len(fake)} fake pictures; expected {count} or more"
-        )
+        raise ValueError(f"features of {len(real)} real and {len(fake)} fake pictures; expected "
+                         f"{count} or more")

@@ -64,10 +64,9 @@ class Exam:
             rivals = self.classes[rows][:, None] != self.classes[rows][None]
         if not rivals.any(1).all():
             lonely = self.sentences[rows[(~rivals.any(1)).nonzero()[0]]]
-            raise ValueError(
-                f"no rival among {len(rows)} sentences for {lonely!r}: all are of its class, or do "
-                "not contradict it; expected others beside it: more pictures of more classes"
-            )
+            raise ValueError(f"no rival among {len(rows)} sentences for {lonely!r}: all are of its "
+                             "class, or do not contradict it; expected others beside it: more "
+                             "pictures of more classes")
         return rivals
 
     def blind(self, rows: Int64[Tensor, " m"], seed: int) -> Tensor:

@@ -24,9 +24,8 @@ class InceptionFeatures(nn.Module):
         try:
             from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
         except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(
-                f"Inception's features need torch-fidelity: pip install torch-fidelity ({error})"
-            ) from error
+            raise ModuleNotFoundError("Inception's features need torch-fidelity: pip install "
+                                      f"torch-fidelity ({error})") from error
         path = None if weights is None else str(weights)
         self.network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], path)
 

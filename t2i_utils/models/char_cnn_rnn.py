@@ -194,10 +194,9 @@ def load_text_encoder(name: str = "shipped") -> CharCNNRNN | SentenceEncoder:
     try:
         return SentenceEncoder(name)
     except ModuleNotFoundError as error:
-        raise ValueError(
-            f"encoder {name!r}: expected shipped, a file that ends in .safetensors, or the name of "
-            f"an encoder of sentence-transformers, which is not installed ({error})"
-        ) from error
+        raise ValueError(f"encoder {name!r}: expected shipped, a file that ends in .safetensors, "
+                         "or the name of an encoder of sentence-transformers, which is not "
+                         f"installed ({error})") from error
 
 
 def save_text_encoder(

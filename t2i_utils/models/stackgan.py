@@ -163,10 +163,8 @@ class Stage2Generator(nn.Module):
         super().__init__()
         ups = doublings(image_size) - doublings(sketch_size) + 2
         if not 3 <= ups <= 4:
-            raise ValueError(
-                f"image_size is {image_size} from sketches of {sketch_size}; expected 2 or 4 times "
-                "their side"
-            )
+            raise ValueError(f"image_size is {image_size} from sketches of {sketch_size}; expected "
+                             "2 or 4 times their side")
         self.noise_dim, wide = c_dim, 4 * width
         self.augment = ConditioningAugmentation(embed_dim, c_dim)
         self.down = sketch_reader(width)
@@ -260,8 +258,7 @@ def stage1_of_run(run_dir: str | Path) -> Stage1Generator:
         generator = Stage1Generator(in_dim - c_dim, embed_dim, c_dim, width, image_size)
         generator.load_state_dict(state)
     except (KeyError, RuntimeError, ValueError) as error:
-        raise CheckpointError(
-            f"{run_dir}: found a generator with {', '.join([*state][:3])}, …; expected a "
-            "Stage1Generator, as notebook 10 keeps one in its folder `stage1`"
-        ) from error
+        raise CheckpointError(f"{run_dir}: found a generator with {', '.join([*state][:3])}, …; "
+                              "expected a Stage1Generator, as notebook 10 keeps one in its folder "
+                              "`stage1`") from error
     return generator.eval().requires_grad_(False)
