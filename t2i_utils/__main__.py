@@ -209,6 +209,8 @@ def _lines_of(file) -> list[str]:
         text = file.read().decode("utf-8-sig")  # some editors put a mark before the first letter
     except UnicodeDecodeError as error:
         raise ValueError(f"{file.name}: found {error}, expected text in UTF-8") from error
+    if "\0" in text:
+        raise ValueError(f"{file.name}: found U+0000, expected text in UTF-8")
     return [line.strip() for line in text.split("\n") if line.strip()]
 
 

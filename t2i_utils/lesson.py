@@ -147,12 +147,16 @@ class Lesson:
         """Keep what was measured by name in the notebook's outputs, for `make study` to collect.
 
         `value` is a number, a list of numbers, or a dict of names and numbers; numpy's and torch's
-        will do. The cell carries the tag `study` (see tools/study.py), and so do those that define
-        what it needs. Works in every profile. Raises TypeError for any other value, ValueError for
-        one that is empty or not finite, and for a name that a cell records twice. A cell may be
-        run again: it records anew. Two cells with one name are found by `make study` and a test.
+        will do; what is empty is not recorded. The cell carries the tag `study` (see
+        tools/study.py), and so do those that define what it needs. Works in every profile. Raises
+        TypeError for any other value, ValueError for one that is not finite, and for a name that a
+        cell records twice. A cell may be run again: it records anew. Two cells with one name are
+        found by `make study` and a test.
         """
         plain = _plain(name, value)
+        if plain in ([], {}):  # a data set of one's own may have nothing of the kind
+            print(f"nothing to record: {name}")
+            return
         turn = getattr(_shell(), "execution_count", None)
         if name in self._recorded and self._recorded[name] == turn:
             raise ValueError(f"record {name!r}: recorded twice; expected a name of its own for "
@@ -173,8 +177,6 @@ class Lesson:
 def _plain(name: str, value: object) -> Plain:
     """A value to record as JSON has it, or the refusal that `Lesson.record` promises."""
     value = _native(value)
-    if isinstance(value, Mapping | list | tuple) and not value:
-        raise ValueError(f"record {name!r}: found nothing ({value!r}); expected numbers")
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
@@ -258,10 +260,8 @@ def start(profile: str = "auto", seed: int = 0) -> Lesson:
     np.random.seed(seed_for(seed, "numpy") % 2**32)
     random.seed(seed_for(seed, "random"))
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-    print(
-        f"profile {asked} · device {name} · torch {torch.__version__} · "
-        f"{torch.get_num_threads()} threads"
-    )
+    print(f"profile {asked} · device {name} · torch {torch.__version__} · "
+          f"{torch.get_num_threads()} threads")  # fmt: skip
     return Lesson(asked, device, seed)
 
 

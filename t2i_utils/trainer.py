@@ -88,23 +88,15 @@ class Settings:
         for name in ("image_size1", "image_size2"):
             side = getattr(self, name)
             _require(side >= 16 and side & (side - 1) == 0, name, side, "a power of 2, 16 or more")
-        _require(
-            self.image_size2 in (2 * self.image_size1, 4 * self.image_size1),
-            "image_size2",
-            self.image_size2,
-            f"2 or 4 times image_size1, which is {self.image_size1}",
-        )
+        _require(self.image_size2 in (2 * self.image_size1, 4 * self.image_size1), "image_size2",
+                 self.image_size2, f"2 or 4 times image_size1, which is {self.image_size1}")
         smallest = min(self.image_size1, 64) // 8
         _require(self.D1_dim % smallest == 0 and self.D1_dim >= 4 * smallest, "D1_dim", self.D1_dim,
                  f"a multiple of {smallest} for pictures of {self.image_size1}, "
                  f"{4 * smallest} or more")  # fmt: skip
         wide = 4 * self.image_size2 // self.image_size1
-        _require(
-            self.G2_dim % 16 == 0 and self.G2_dim > 0,
-            "G2_dim",
-            self.G2_dim,
-            f"a multiple of 16 (it is halved {wide.bit_length() - 1} times)",
-        )
+        _require(self.G2_dim % 16 == 0 and self.G2_dim > 0, "G2_dim", self.G2_dim,
+                 f"a multiple of 16 (it is halved {wide.bit_length() - 1} times)")
         least = max(2, 64 // self.image_size1)  # a block at 8 × 8 has an eighth of width · side
         _require(self.width % 2 == 0 and self.width >= least, "width", self.width,
                  f"an even number, {least} or more for pictures of {self.image_size1}")  # fmt: skip

@@ -275,8 +275,6 @@ def test_a_record_is_kept_by_name(shown, profile, value, plain, words):
         (torch.tensor(torch.inf), ValueError, "record 'x': found inf"),
         ([1.0, np.nan], ValueError, "record 'x', place 1: found nan"),
         ({"a": -np.inf}, ValueError, "record 'x', 'a': found -inf"),
-        ([], ValueError, "record 'x': found nothing"),
-        ({}, ValueError, "record 'x': found nothing"),
         (True, TypeError, "record 'x': found bool True; expected a number, a list"),
         (np.bool_(True), TypeError, "found bool True"),
         ("81 %", TypeError, "found str '81 %'"),
@@ -291,6 +289,12 @@ def test_what_is_no_finite_number_is_not_recorded(shown, value, error, message):
         a_lesson().record("x", value)
     assert message in str(raised.value)
     assert shown == []
+
+
+@pytest.mark.parametrize("value", [[], {}, (), torch.zeros(0)])
+def test_what_is_empty_is_not_recorded(shown, capsys, value):
+    a_lesson().record("x", value)
+    assert shown == [] and capsys.readouterr().out == "nothing to record: x\n"
 
 
 def test_a_name_is_recorded_once_but_a_cell_may_be_run_again(shown, monkeypatch):

@@ -147,7 +147,9 @@ def _untar(archive: Path, folder: Path):
         tar.fileobj.seek(tar.offset)
         if tar.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
             raise tarfile.ReadError(f"no header and no end at byte {tar.offset:,}")
-        while tar.fileobj.read(1 << 20):  # gzip compares its checksum when it comes to its end
+        while more := tar.fileobj.read(1 << 20):  # gzip compares its checksum at its end
+            if more.strip(b"\0"):
+                raise _Refused(f"{archive}: found more behind its end, expected one archive")
             _finds_room(archive, tar.fileobj.tell() - tar.offset)
 
 

@@ -53,15 +53,16 @@ def load_birds(
     folder, texts = photographs.find_folder(
         "birds", data_dir, "CUB_200_2011", PARTS, HOW_TO_GET_IT, captions_dir)
     photos = folder / "images"
-    kinds = {at.name for at in photos.iterdir()}
+    kinds, known = {at.name for at in photos.iterdir()}, set()
 
     def path_of(text: str) -> str:
         kind, name = text.replace("\\", "/").split("/", 1)
-        if kind not in kinds:
+        if kind not in kinds or (kind, name) in known:
             raise ValueError
+        known.add((kind, name))
         return f"{kind}/{name}"
 
-    names = read_table(folder / "images.txt", path_of, f"an id and a photo's path in {photos}")
+    names = read_table(folder / "images.txt", path_of, f"an id and a path in {photos} of its own")
 
     def column(file: str, parse: Callable[[str], Any], expected: str) -> list:
         return list(read_table(folder / file, parse, expected, list(names)).values())
@@ -111,8 +112,8 @@ def read_table(
                 raise ValueError
             rows[key] = parse(rest.strip())
         except ValueError:
-            raise ValueError(f"birds: {path}, line {number}: found {line!r}, expected {expected}, "
-                             "every id once") from None
+            raise ValueError(f"birds: {path}, line {number}: found {line[:99]!r}, expected "
+                             f"{expected}, every id once") from None
     ids = list(rows) if ids is None else ids
     missing, unknown = [i for i in ids if i not in rows], sorted(set(rows) - set(ids))
     if missing or unknown or not ids:

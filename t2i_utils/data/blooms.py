@@ -22,7 +22,7 @@ from t2i_utils import files
 from t2i_utils.data import grammar
 from t2i_utils.data.captioned import CaptionedImages
 from t2i_utils.data.grammar import ATTRIBUTES, NAMES, describe, parse, to_row  # noqa: F401
-from t2i_utils.data.photographs import whole_number
+from t2i_utils.data.photographs import mapped, whole_number
 from t2i_utils.lesson import cache_advice, cache_dir, seed_for
 
 CLASS_ATTRIBUTES = ("petal_colour", "petal_shape", "centre_colour")
@@ -226,12 +226,13 @@ def load_blooms(n: int = 8000, size: int = 64, seed: int = 0) -> CaptionedImages
     `seen_test` (other pictures of the same classes), `test` (combinations never seen in training).
     Raises ValueError where `n` or `size` is too small, OSError where the cache cannot be written.
     """
-    n, size = whole_number("Blooms", "n", n, 1), whole_number("Blooms", "size", size, 8)
+    n, size, seed = (whole_number("Blooms", name, value, least) for name, value, least in (
+        ("n", n, 1), ("size", size, 8), ("seed", seed, -2**63)))
     folder = cache_dir("blooms") / cache_name(n, size, seed)
     table, named, images, sentences = files.made_once(
         folder, lambda: draw_to_disk(folder, n, size, seed), cache_advice(), lambda: (
             np.load(folder / "attributes.npy"), np.load(folder / "named.npy"),
-            np.load(folder / "images.npy", mmap_mode="r"),
+            mapped(folder / "images.npy"),
             json.loads((folder / "sentences.json").read_text())))
     classes = torch.from_numpy(table[:, -1].astype(np.int64))
     unseen = torch.isin(classes, torch.tensor(unseen_classes()))
@@ -266,14 +267,14 @@ def draw_to_disk(folder: Path, n: int, size: int, seed: int) -> None:
 
     Raises OSError that names it, the bytes needed and free, and what would help.
     """
-    generator = torch.Generator().manual_seed(seed_for(seed, "blooms"))
-    attributes, classes = draw_attributes(n, generator)
-    style = draw_style(n, generator)
-    sentences, named = write_sentences(attributes, seed_for(seed, "sentences"))
-    table = torch.cat([attributes, classes[:, None]], 1).to(torch.int16).numpy()
-    named, text = named.to(torch.int8).numpy(), json.dumps(sentences)
-    needed = n * 3 * size * size + table.nbytes + named.nbytes + len(text)
+    needed = n * (3 * size * size + 600)  # with what is written of a flower
     with files.whole(folder, needed, cache_advice(), folder=True) as part:
+        generator = torch.Generator().manual_seed(seed_for(seed, "blooms"))
+        attributes, classes = draw_attributes(n, generator)
+        style = draw_style(n, generator)
+        sentences, named = write_sentences(attributes, seed_for(seed, "sentences"))
+        table = torch.cat([attributes, classes[:, None]], 1).to(torch.int16).numpy()
+        named, text = named.to(torch.int8).numpy(), json.dumps(sentences)
         np.save(part / "attributes.npy", table)
         np.save(part / "named.npy", named)
         (part / "sentences.json").write_text(text)

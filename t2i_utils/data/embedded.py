@@ -61,6 +61,8 @@ def load_embedded(
         if not folder.is_dir():
             raise FileNotFoundError(f"embeddings: found no folder {folder}; {LAYOUT}")
     parts = [load_embeddings(folder) for folder in folders]
+    if len(parts[0].classes.unique()) < 2:
+        raise ValueError(f"embeddings: {folders[0] / FILES[2]}: found one class, expected two")
     names = [PurePosixPath(name).name.removesuffix(".jpg") for p in parts for name in p.file_names]
     paths = _matched(names, photos)
     widths = {part.embeddings.shape[-1] for part in parts}

@@ -96,8 +96,8 @@ def read_pickle(path: Path) -> Any:
     data, changed = b"", False
     try:
         data = path.read_bytes()
-        changed = b"\r" in data and data.count(b"\n") == data.count(b"\r\n")
-        if b"\0" not in data and data[:1] != pickle.PROTO:  # text: it escapes its own line ends
+        changed = b"\r\n" in data and data.count(b"\n") == data.count(b"\r\n")
+        if b"\0" not in data and data[:1] not in b"\x80]":  # text: it escapes its own line ends
             data = re.sub(rb"\r+\n", b"\n", data) if b"\n" in data else data.replace(b"\r", b"\n")
         return _ArrayUnpickler(data).load()
     except Exception as error:  # a broken file can provoke nearly any

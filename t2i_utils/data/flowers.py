@@ -68,7 +68,7 @@ def load_flowers(
             "flowers", photo_state, photos, paths, side,
             lambda i, path: photographs.read_square("flowers", path, side)),
         classes=labels - 1,
-        class_names=[class_name(label) for label in range(1, int(labels.max()) + 1)],
+        class_names=[f"class_{label:05d}" for label in range(1, int(labels.max()) + 1)],
         splits=oxford_splits(folder) if split == "oxford" else photographs.class_disjoint_splits(
             "flowers", labels - 1, TEST_SHARE),
         crop=int(size),
@@ -109,11 +109,6 @@ def _numbers(path: Path, name: str, most: int) -> Int64[Tensor, " _"]:
                      f"{name!r}, whole numbers from 1 to {most:,}")
 
 
-def class_name(label: int) -> str:
-    """The name of a class: that of its folder in text_c10/."""
-    return f"class_{label:05d}"
-
-
 def oxford_splits(folder: Path) -> dict[str, Int64[Tensor, " _"]]:
     """The published splits, as picture indices from 0."""
     names, count = {"train": "trnid", "valid": "valid", "test": "tstid"}, len(read_labels(folder))
@@ -127,6 +122,6 @@ def oxford_splits(folder: Path) -> dict[str, Int64[Tensor, " _"]]:
 
 def read_captions(texts: Path, labels: Int64[Tensor, " N"]) -> list[list[str]]:
     """The ten sentences of each photo; raises as `photographs.read_captions` does."""
-    paths = [texts / class_name(label) / f"image_{number:05d}.txt"
+    paths = [texts / f"class_{label:05d}" / f"image_{number:05d}.txt"
              for number, label in enumerate(labels.tolist(), start=1)]
     return photographs.read_captions("flowers", texts, paths)

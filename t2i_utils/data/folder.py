@@ -23,8 +23,9 @@ def load_folder(
     rest. Pictures are mirrored unless a sentence says "left", "right" or "clockwise". All is
     cached; a changed folder is noticed by its files' names, sizes and dates.
 
-    Raises FileNotFoundError for fewer than four classes or missing sentences, ValueError for a
-    file that cannot be read or another number of sentences than most have.
+    Raises FileNotFoundError for fewer than four classes or missing sentences, ValueError for
+    fewer than 4 pictures to train on or 6 to test on, a file that cannot be read, or another number
+    of sentences than most have.
     """
     folder = photographs.place(data_dir)
     paths = photographs.listed("folder", folder, SUFFIXES)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import operator
 import os
 import re
 import sys
@@ -30,8 +31,9 @@ TEXTS = ("text_c10", "text")  # the folder of the sentences, in whose place some
 LOOKED_AT = 300  # files of a published folder: of more, so many are looked at
 MOST_CLASSES = 10_000
 Place = str | int | os.PathLike | None  # a folder: `-p data_dir 2024` is a number
-LEFT_BY_TOOLS = re.compile(r"[.~$@]|__MACOSX$|lost\+found$|System Volume Information$"
-                           r"|#(recycle|snapshot)$|RECYCLER$|Thumbs\.db$")
+LEFT_BY_TOOLS = re.compile(r"\.(?!.*\.icloud$)|~\$|~syncthing~|@(eaDir|tmp|__thumb|Recycle)"
+                           r"|__MACOSX$|lost\+found$|System Volume Information$"
+                           r"|#(recycle|snapshot)$|\$?RECYCLE(R|\.BIN)$|Thumbs\.db$")
 
 
 def place(data_dir: Place) -> Path:
@@ -48,11 +50,7 @@ def place(data_dir: Place) -> Path:
 
 
 def find_folder(
-    name: str,
-    data_dir: Place,
-    inside: str,
-    parts: tuple[str, ...],
-    how_to_get_it: str,
+    name: str, data_dir: Place, inside: str, parts: tuple[str, ...], how_to_get_it: str,
     captions_dir: Place = None,
 ) -> tuple[Path, Path]:
     """The folder that has all `parts` of a layout, `data_dir` itself or its folder `inside`.
@@ -105,17 +103,16 @@ def listed(name: str, folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
                 kinds.setdefault(stem, set()).add(suffix.lower())
                 paths += [Path(file.path)] if suffix.lower() in suffixes else []
         for stem, found in kinds.items():
-            if ".txt" in found and len(found) > 1 and not found & set(suffixes):
+            alone = ".txt" in found and len(found) > 1 and not found & set(suffixes)
+            if alone or ".icloud" in found:  # the second: a note that the file is elsewhere
                 raise ValueError(f"{name}: {own.path}/{stem}: found {' and '.join(sorted(found))}, "
                                  f"expected a picture, one of {', '.join(suffixes)}")
     return sorted(paths)
 
 
 def _scanned(folder: str | Path) -> list[os.DirEntry]:
-    try:
-        return [entry for entry in os.scandir(folder) if not LEFT_BY_TOOLS.match(entry.name)]
-    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last: of a NUL in its name
-        return []
+    entries = os.scandir(folder) if os.path.isdir(folder) else ()
+    return [entry for entry in entries if not LEFT_BY_TOOLS.match(entry.name)]
 
 
 def side_of(name: str, size: SupportsIndex) -> int:
@@ -128,7 +125,9 @@ def side_of(name: str, size: SupportsIndex) -> int:
 
 def whole_number(name: str, what: str, value: Any, least: int) -> int:
     """The value as an int; ValueError where it is no whole number, or less than `least`."""
-    number = None if isinstance(value, bool) or not hasattr(value, "__index__") else int(value)
+    number = None
+    with suppress(TypeError):
+        number = None if isinstance(value, bool) else operator.index(value)
     if number is None or number < least:
         raise ValueError(f"{name}: {what} {value!r}, expected a whole number, {least} or more")
     return number
@@ -140,7 +139,8 @@ def class_disjoint_splits(
     """A share of the classes as "test", 5 % of the other classes' pictures as "seen_test".
 
     Drawn by hashes of a fixed seed, so the same on every machine and with every version. At `least`
-    so many classes are for "test". Raises ValueError where fewer than two are left to train on.
+    so many classes are for "test". Raises ValueError where fewer than two are left to train on, or,
+    where two are for "test", fewer than 4 pictures, and 6 to test on.
     """
     if not isinstance(test_share, Real) or not 0 < test_share < 1:
         raise ValueError(f"{name}: test_share {test_share!r}, expected more than 0, less than 1")
@@ -158,6 +158,9 @@ def class_disjoint_splits(
         raise ValueError(f"{name}: found {len(classes.unique())} classes, {len(test_classes)} of "
                          f"them for \"test\" (test_share {test_share}), expected two or more to "
                          "train on: a wrong sentence is one of another class")
+    if least > 1 and (len(train) < 2 * least or in_test.sum() < 3 * least):
+        raise ValueError(f"{name}: found {len(train)} pictures to train on and {in_test.sum()} for "
+                         f"\"test\", expected {2 * least} and {3 * least} or more")
     return {"train": train, "test": in_test.nonzero().ravel(), "seen_test": seen[held_out]}
 
 
@@ -203,11 +206,7 @@ def cached_captions(
 
 
 def cached_photos(
-    name: str,
-    signature: str,
-    root: Path,
-    paths: list[Path],
-    side: int,
+    name: str, signature: str, root: Path, paths: list[Path], side: int,
     read: Callable[[int, Path], np.ndarray],
 ) -> UInt8[np.ndarray, "N 3 {side} {side}"]:
     """All photos as squares of `side` pixels, memory-mapped from a file that is written once.
@@ -232,8 +231,14 @@ def cached_photos(
                 for photo in pool.map(read, rows, there[start : start + 256]):
                     file.write(photo.tobytes())
 
-    return files.made_once(
-        cached, write, cache_advice(), lambda: np.load(cached, mmap_mode="r"))
+    return files.made_once(cached, write, cache_advice(), lambda: mapped(cached))
+
+
+def mapped(path: Path) -> np.ndarray:
+    """An array in a file, memory-mapped; or in memory, as some network drives map no files."""
+    with suppress(OSError):
+        return np.load(path, mmap_mode="r")
+    return np.load(path)
 
 
 def signature_of(*places: Path, code: str = "", few: bool = False) -> str:
@@ -248,7 +253,7 @@ def signature_of(*places: Path, code: str = "", few: bool = False) -> str:
                                      for own in readers))  # fmt: skip
     folders = [at for at in places if at.is_dir()]
     folders += [Path(x.path) for at in folders if few for x in _scanned(at) if x.is_dir()]
-    inside = sorted((str(at.absolute()), x.name, x.path) for at in folders for x in _scanned(at))
+    inside = sorted((str(at.resolve()), x.name, x.path) for at in folders for x in _scanned(at))
     digest.update(repr([names for *names, _ in inside]).encode("utf-8", "surrogateescape"))
     step = max(1, len(inside) // LOOKED_AT) if few else 1
     alone = [at for at in (*places, *folders) if few or at not in folders]

@@ -57,6 +57,8 @@ def rgb(image: Image.Image, upright: bool = False) -> Image.Image:
         if not (image.mode.startswith("I;16") or image.mode == "I" and image.format == "PNG"):
             raise ValueError(f"found pixels of kind {image.mode}, expected 8 or 16 bits a channel")
         numbers = np.asarray(image).astype(np.int64)
+        if getattr(image, "tag_v2", {}).get(262) == 0:  # a TIFF in which white is 0
+            numbers = 65535 - numbers
         grey = np.where(numbers == image.info.get("transparency"), 255, (numbers + 128) // 257)
         image = Image.fromarray(grey.astype(np.uint8))
     if image.has_transparency_data:

@@ -15,7 +15,7 @@ OTHERS = {
     rb"\Z": "an empty file",
 }
 # breaks that only some programs take for a new line, and what no sentence holds: NUL, for one
-ODD = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029]")
+ODD = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029\u0a00\u0a0d\ufffe]")
 AROUND = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\u200b\u2060"  # to be stripped
 
 
@@ -35,11 +35,11 @@ def read_lines(name: str, path: Path) -> list[str]:
     try:
         text = data.decode(encoding).replace("\ufeff", "")
     except UnicodeDecodeError as error:
-        line = len(re.split(rb"\r*\n|\r", data[: error.start]))
+        line = len(re.split(rb"(?<!\r)\r*\n|\r", data[: error.start]))
         byte = f"byte 0x{data[error.start]:02X}, which is no {encoding}"
         raise ValueError(f"{name}: {path}, line {line}: found {byte}, expected text saved as UTF-8"
                          ) from None  # fmt: skip
-    lines = re.split(r"\r*\n|\r", text)
+    lines = re.split(r"(?<!\r)\r*\n|\r", text)
     for number, line in enumerate(lines, start=1):
         if odd := ODD.search(line):
             with_it, without = len(text.splitlines()), len(lines) - (not lines[-1])

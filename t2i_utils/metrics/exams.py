@@ -22,7 +22,7 @@ Draw = Callable[[list[str], int], Float[Tensor, "n 3 s s"]]
 Encode = Callable[[list[str]], Float[Tensor, "n t"]]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Exam:
     """Sentences about flowers that were not in training, and who else answers them.
 

@@ -248,7 +248,7 @@ def real_sentences(real):
         images=np.broadcast_to(np.uint8(0), (len(labels), 3, 4, 4)),
         captions=flowers.read_captions(real / "text_c10", labels),
         classes=labels - 1,
-        class_names=[flowers.class_name(label) for label in range(1, 103)],
+        class_names=[f"class_{label:05d}" for label in range(1, 103)],
         splits=class_disjoint_splits("flowers", labels - 1, flowers.TEST_SHARE),
         crop=4,
         flip=True,
