@@ -1,0 +1,275 @@
+"""Five more variations of each case of other people's files: read rightly, or refused by name.
+
+The names count the cases, as in `test_variations.py`; none of those is tried again here.
+"""
+
+import io
+import os
+import pickle
+import shutil
+import struct
+import sys
+import tarfile
+import time
+import unicodedata
+import zipfile
+import zlib
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, PngImagePlugin
+from scipy.io import loadmat, savemat
+
+sys.path.insert(0, str(Path(__file__).parent))
+from stackgan_layout import write_all  # noqa: E402
+from test_archives import listing, pack  # noqa: E402
+from test_birds import captions as bird_captions  # noqa: E402
+from test_birds import folder as birds  # noqa: E402, F401
+from test_birds import photo as bird_photo  # noqa: E402
+from test_embeddings import NAMES, Python2, arrays  # noqa: E402
+from test_embeddings import write as write_pickles  # noqa: E402
+from test_flowers import LABELS  # noqa: E402
+from test_flowers import captions as flower_captions  # noqa: E402
+from test_flowers import folder as flowers  # noqa: E402, F401
+from test_flowers import photo as flower_photo  # noqa: E402
+from test_other_peoples_files import HALVES, TWO, clear, first, linux  # noqa: E402
+from test_other_peoples_files import own as own  # noqa: E402
+from test_variations import (  # noqa: E402
+    LEVELS,
+    ROWS,
+    SHORT_6,
+    SIDEWAYS,
+    UPRIGHT,
+    batches,
+    bytes_of,
+    crlf,
+    edited,
+    left,
+    png,
+    read_or_refused,
+    refused,
+    same,
+    unchecked,
+    upright,
+    with_first,
+)
+
+from t2i_utils.__main__ import main  # noqa: E402
+from t2i_utils.data import inventory, load, photographs  # noqa: E402
+from t2i_utils.data.archives import extract  # noqa: E402
+from t2i_utils.data.birds import load_birds  # noqa: E402
+from t2i_utils.data.blooms import load_blooms  # noqa: E402
+from t2i_utils.data.captioned import Batches, to_bytes, to_unit  # noqa: E402
+from t2i_utils.data.embedded import load_embedded  # noqa: E402
+from t2i_utils.data.embeddings import FILES, load_embeddings, read_pickle  # noqa: E402
+from t2i_utils.data.flowers import load_flowers  # noqa: E402
+from t2i_utils.data.folder import load_folder  # noqa: E402
+from t2i_utils.models.char_cnn_rnn import load_text_encoder  # noqa: E402
+
+# ---- F1: turned by EXIF -------------------------------------------------------------------------
+
+
+def test_f01_exiftool_on_a_png(own):  # noqa: F811
+    """exiftool -Orientation=6 on a PNG: its eXIf stands behind the pixels."""
+    content = bytes_of(SIDEWAYS, "PNG")
+    exif = struct.pack(">I", len(SHORT_6)) + b"eXIf" + SHORT_6
+    exif += struct.pack(">I", zlib.crc32(b"eXIf" + SHORT_6))
+    assert upright(with_first(own, content[:-12] + exif + content[-12:]))
+
+
+def test_f01_lightrooms_xmp(own):  # noqa: F811
+    """Lightroom wrote the turn into the XMP alone."""
+    xmp = (b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-'
+           b'rdf-syntax-ns#"><rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" '
+           b'tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>')
+    assert upright(with_first(own, bytes_of(SIDEWAYS, "JPEG", xmp=xmp), "jpg"))
+
+
+def test_f01_a_thumbnail_that_is_upright(own):  # noqa: F811
+    """A phone's EXIF, low byte first: the photo says 6, the thumbnail behind it says 1."""
+    entry = struct.pack("<HHIHH", 0x112, 3, 1, 6, 0)
+    exif = b"II*\0\x08\0\0\0\1\0" + entry + struct.pack("<I", 26)
+    exif += b"\1\0" + struct.pack("<HHIHH", 0x112, 3, 1, 1, 0) + bytes(4)
+    assert upright(with_first(own, bytes_of(SIDEWAYS, "JPEG", exif=b"Exif\0\0" + exif), "jpg"))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "JPEG"])
+def test_f01_a_turned_picture_that_was_cut(own, kind):  # noqa: F811
+    """The transfer of a turned picture broke off after two thirds."""
+    noise = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
+    content = bytes_of(Image.fromarray(noise), kind, exif=b"Exif\0\0" + SHORT_6)
+    ending = {"PNG": "png", "WEBP": "webp", "JPEG": "jpg"}[kind]
+    refused(lambda: with_first(own, content[: len(content) * 2 // 3], ending),
+            "cannot read photo", f"p0.{ending}: ")
+
+
+def test_f01_photos_beside_stored_embeddings(tmp_path, monkeypatch):
+    """The photos in StackGAN's jpg/ come from a phone."""
+    monkeypatch.setenv("T2I_CACHE", str(tmp_path / "cache"))
+    pickles, images, _ = write_all(tmp_path)
+    SIDEWAYS.save(images / "jpg" / "image_00003.jpg", exif=b"Exif\0\0" + SHORT_6)
+    found, _ = load_embedded(pickles, images, 16)
+    assert upright(found.images[3].astype(int))
+
+
+# ---- F2: transparent ----------------------------------------------------------------------------
+
+
+def test_f02_one_bit(own):  # noqa: F811
+    """A line drawing of one bit a pixel, whose white is transparent (pngcrush, ImageMagick)."""
+    rows = [[255] * 6] * 20 + [[0] * 6] * 28
+    for clear_bit, seen in ((1, 0), (0, 255)):  # then with black transparent: all is white
+        image = with_first(own, png(48, 48, 1, 0, rows, (b"tRNS", bytes([0, clear_bit]))))
+        assert image[:, :7].min() > 240 and abs(image[:, 10:] - seen).max() < 15
+
+
+def test_f02_an_animated_sticker(own):  # noqa: F811
+    """A sticker of a messenger: an animated WebP, each frame on nothing."""
+    image = clear("RGBA")[0]
+    more = {"save_all": True, "append_images": [Image.new("RGBA", image.size, (0, 0, 255, 90))]}
+    image = with_first(own, bytes_of(image, "WEBP", lossless=True, exact=True, **more), "webp")
+    assert image[:, :8].min() > 240 and image[:, 11:].max() < 15
+
+
+def test_f02_an_icon(own):  # noqa: F811
+    """A favicon.ico of 64 by 64 from the web, renamed .png."""
+    image = clear("RGBA")[0].resize((64, 64), Image.Resampling.NEAREST)
+    for kind in ("png", "bmp"):
+        found = with_first(own, bytes_of(image, "ICO", sizes=[(64, 64)], bitmap_format=kind))
+        assert found[:, :8].min() > 240 and found[:, 11:].max() < 15
+
+
+def test_f02_alpha_that_is_multiplied_already(own):  # noqa: F811
+    """A renderer's TIFF, its colours multiplied by alpha, renamed .png."""
+    image = Image.new("RGBA", (90, 90), (200, 100, 50, 128)).convert("RGBa")
+    image = Image.frombytes("RGBA", image.size, image.tobytes())
+    content = bytearray(bytes_of(image, "TIFF"))
+    at = content.index(struct.pack("<HHIH", 338, 3, 1, 2))  # what the fourth channel means
+    content[at + 8] = 1
+    image = with_first(own, content)
+    right = [200 * 128 / 255 + 127, 100 * 128 / 255 + 127, 50 * 128 / 255 + 127]
+    assert np.abs(image - np.array(right)[:, None, None]).max() < 4
+
+
+def test_f02_cut_outs_in_the_published_layout(flowers):  # noqa: F811
+    """The background was taken off Oxford's photos; a JPEG's name, a palette, a turn by EXIF."""
+    image = Image.fromarray((np.asarray(SIDEWAYS.convert("L")) > 99).astype(np.uint8), "P")
+    image.putpalette([0, 0, 0, 255, 0, 255])
+    info = PngImagePlugin.PngInfo()
+    info.add(b"bKGD", b"\0")  # a viewer may put black behind it; the project puts white
+    image.save(flower_photo(flowers, 1), "PNG", transparency=1, exif=SHORT_6, pnginfo=info)
+    assert upright(load_flowers(flowers, size=16).images[0].astype(int))
+
+
+# ---- F3: sixteen bits ---------------------------------------------------------------------------
+
+
+def sixteen(rows=95):
+    return np.repeat(LEVELS.astype(np.uint16)[:, None], rows, 1)
+
+
+def test_f03_jpeg_2000(own):  # noqa: F811
+    """A museum's JPEG 2000 of 16 bits, grey, renamed .jpg."""
+    image = with_first(own, bytes_of(Image.fromarray(sixteen()), "JPEG2000"), "jpg")
+    assert np.abs(image[:, 1:-1, 9] - ROWS).max() < 2
+
+
+def test_f03_white_is_nought(own):  # noqa: F811
+    """A scan or an X-ray: a TIFF of 16 bits in which 0 is white, renamed .png."""
+    content = bytearray(bytes_of(Image.fromarray(65535 - sixteen()), "TIFF"))
+    at = content.index(struct.pack("<HHIH", 262, 3, 1, 1))  # how the numbers are meant
+    content[at + 8] = 0
+    read_or_refused(lambda: with_first(own, content),
+                    lambda image: np.abs(image[:, 1:-1, 9] - ROWS).max() < 2,
+                    "cannot read photo", "p0.png: ")
+
+
+def test_f03_interlaced(own):  # noqa: F811
+    """GIMP's "interlacing" of a grey PNG of 16 bits: seven passes, coarse to fine."""
+    pixels, rows = sixteen().astype(">u2"), []
+    for top, left_, down, right in ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4),
+                                    (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)):  # fmt: skip
+        rows += [row.tobytes() for row in pixels[top::down, left_::right]]
+    content = bytearray(png(95, 95, 16, 0, rows))
+    content[28] = 1
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    image = with_first(own, bytes(content))
+    assert np.abs(image[:, 1:-1, 9] - ROWS).max() < 2
+
+
+def test_f03_a_jpeg_of_twelve_bits(own):  # noqa: F811
+    """A microscope's or a clinic's JPEG of 12 bits a channel."""
+    content = bytearray(bytes_of(UPRIGHT, "JPEG"))
+    at = content.index(b"\xff\xc0")
+    content[at + 1 : at + 5] = b"\xc1" + content[at + 2 : at + 4] + b"\x0c"
+    refused(lambda: with_first(own, content, "jpg"), "cannot read photo", "p0.jpg: ")
+
+
+def test_f03_sixteen_bits_turned(own):  # noqa: F811
+    """A grey PNG of 16 bits from a camera, to be turned by EXIF, with a second channel: alpha."""
+    pixels = np.zeros((95, 95, 2), ">u2")
+    pixels[..., 0] = sixteen().T
+    pixels[..., 1] = 65535
+    exif = (b"eXIf", SHORT_6)  # 6: what is stored at the left comes to the top
+    image = with_first(own, png(95, 95, 16, 4, (row.tobytes() for row in pixels), exif))
+    assert np.abs(image[:, 1:-1, 9] - ROWS).max() < 2
+
+
+# ---- F4: more pixels than there are -------------------------------------------------------------
+
+
+def gif(width, height, inner_width, inner_height):
+    """A GIF of one frame, whose screen and frame are said to be of these sizes."""
+    content = bytearray(bytes_of(Image.new("P", (8, 8)), "GIF"))
+    content[6:10] = struct.pack("<HH", width, height)
+    at = content.index(b"\x2c" + struct.pack("<HHHH", 0, 0, 8, 8))
+    content[at + 5 : at + 9] = struct.pack("<HH", inner_width, inner_height)
+    return bytes(content)
+
+
+@pytest.mark.parametrize("sizes", [(60000, 60000, 8, 8), (8, 8, 60000, 60000)])
+def test_f04_a_gifs_screen_and_frame(own, sizes):  # noqa: F811
+    """A GIF whose screen, or whose frame, is said to be 60,000 by 60,000; renamed."""
+    refused(lambda: with_first(own, gif(*sizes)), "cannot read photo", "p0.png: ")
+
+
+def test_f04_an_icon_of_other_pixels(own):  # noqa: F811
+    """An icon whose list says 64 by 64, and whose PNG within says 20,000 by 20,000."""
+    inner = bytearray(bytes_of(Image.new("RGBA", (64, 64)), "PNG"))
+    inner[16:24] = struct.pack(">II", 20000, 20000)
+    inner[29:33] = struct.pack(">I", zlib.crc32(inner[12:29]))
+    content = struct.pack("<HHHBBBBHHII", 0, 1, 1, 64, 64, 0, 0, 1, 32, len(inner), 22) + inner
+    refused(lambda: with_first(own, content), "cannot read photo", "p0.png: ")
+
+
+def test_f04_a_tiffs_header(own):  # noqa: F811
+    """A TIFF of 100,000 by 100,000 in one strip of fax data, renamed .png."""
+    content = bytearray(bytes_of(Image.new("1", (64, 64)), "TIFF", compression="group4"))
+    for tag in (256, 257):
+        at = content.index(struct.pack("<HHIH", tag, 3, 1, 64))
+        content[at : at + 12] = struct.pack("<HHII", tag, 4, 1, 100_000)
+    refused(lambda: with_first(own, content), "cannot read photo", "p0.png: ", "pixels")
+
+
+def test_f04_a_long_animation(own):  # noqa: F811
+    """An animation of 3,000 frames in a PNG's name: its first frame is the picture."""
+    frames = [Image.new("P", (64, 64), i % 2) for i in range(3000)]
+    for frame in frames:
+        frame.putpalette([10, 20, 30, 200, 100, 50])
+    content = bytes_of(frames[0], "GIF", save_all=True, append_images=frames[1:], optimize=False)
+    began = time.monotonic()
+    image = with_first(own, content)
+    assert (image == np.array([10, 20, 30])[:, None, None]).all()
+    assert time.monotonic() - began < 2
+
+
+def test_f04_a_jpeg_without_a_height(own):  # noqa: F811
+    """A scanner that did not know the length of its paper: the JPEG's height is 0."""
+    content = bytearray(bytes_of(UPRIGHT, "JPEG"))
+    at = content.index(b"\xff\xc0")
+    content[at + 5 : at + 7] = b"\0\0"
+    refused(lambda: with_first(own, content, "jpg"), "cannot read photo", "p0.jpg: ")
