@@ -273,3 +273,180 @@ def test_f04_a_jpeg_without_a_height(own):  # noqa: F811
     at = content.index(b"\xff\xc0")
     content[at + 5 : at + 7] = b"\0\0"
     refused(lambda: with_first(own, content, "jpg"), "cannot read photo", "p0.jpg: ")
+
+
+# ---- F5: UTF-16 ---------------------------------------------------------------------------------
+
+
+def test_f05_units_that_hold_a_line_feeds_byte(own):  # noqa: F811
+    """Chinese, Malayalam and Telugu in UTF-16, high byte first: 上 is 4E 0A, ഊ is 0D 0A."""
+    lines = ["上 is 中", "ഊ and ఊ"]
+    for path in own.glob("*/*.txt"):
+        path.write_bytes(("\ufeff" + "\n".join(lines) + "\n").encode("utf-16-be"))
+    assert load_folder(own, size=16).captions == [lines] * 16
+
+
+@pytest.mark.parametrize("more", [b"its petals are round!\r\n", b"its petals are rounder\r\n"])
+def test_f05_appended_by_git_bash(own, more):  # noqa: F811
+    """PowerShell made the file (UTF-16), git bash's >> adds a line in UTF-8: odd or even bytes."""
+    for path in own.glob("*/*.txt"):
+        path.write_bytes("a red flower\r\n".encode("utf-16") + more)
+    refused(lambda: load_folder(own, size=16), "p0.txt", "found", "expected")
+
+
+def test_f05_two_orders_in_one_file(own):  # noqa: F811
+    """`type one.txt two.txt > p0.txt`: the first low byte first, the second high byte first."""
+    halves = [("\ufeff" + line + "\n").encode(order) for line, order in zip(
+        TWO, ("utf-16-le", "utf-16-be"), strict=True)]  # fmt: skip
+    for path in own.glob("*/*.txt"):
+        path.write_bytes(b"".join(halves))
+    read_or_refused(lambda: load_folder(own, size=16).captions, lambda read: read == [TWO] * 16,
+                    "p0.txt", "found", "expected")
+
+
+def test_f05_four_bytes_a_letter_without_a_mark(own):  # noqa: F811
+    """iconv -t UTF-32LE, or C's wchar_t as it lies in memory."""
+    for path in own.glob("*/*.txt"):
+        path.write_bytes("\n".join(TWO).encode("utf-32-le"))
+    refused(lambda: load_folder(own, size=16), "p0.txt, line 1: found U+0000", "expected UTF-8")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
+def test_f05_sentences_to_draw(tmp_path, capsys, encoding):
+    """sample --file wishes.txt, written by PowerShell, or by iconv without a mark."""
+    (tmp_path / "wishes.txt").write_bytes("a red flower\na blue flower\n".encode(encoding))
+    try:
+        main(["sample", "--file", str(tmp_path / "wishes.txt"), "--number", "1",
+              "--out", str(tmp_path / "drawn")])  # fmt: skip
+    except SystemExit:
+        said = capsys.readouterr().err
+        assert "wishes.txt: found" in said and "expected text in UTF-8" in said, said
+    else:
+        texts = "".join(path.read_text() for path in (tmp_path / "drawn").glob("*.t*"))
+        assert "a red flower" in texts and "\0" not in texts, texts
+
+
+# ---- F6: marks and other alphabets --------------------------------------------------------------
+
+
+def test_f06_words_ellipsis(own):  # noqa: F811
+    """Word's "…" in Windows-1252 is the byte 0x85, which Latin-1 takes for a line's end."""
+    for path in own.glob("*/*.txt"):
+        path.write_bytes("a red flower\nits petals… are round\n".encode("cp1252"))
+    refused(lambda: load_folder(own, size=16), "p0.txt, line 2: found byte 0x85", "UTF-8")
+
+
+def test_f06_cut_within_a_letter(own):  # noqa: F811
+    """The transfer broke off between the two bytes of é, at the end of the file."""
+    first(own, "txt").write_bytes("a red flower\nune fleur d'été".encode()[:-1])
+    refused(lambda: load_folder(own, size=16), "p0.txt, line 2: found byte 0xC3", "UTF-8")
+
+
+def test_f06_a_mainframes_file(own):  # noqa: F811
+    """EBCDIC: no letter is where ASCII has it; lines end in 0x15 or 0x25."""
+    for path in own.glob("*/*.txt"):
+        path.write_bytes("\x85".join(TWO).encode("cp037"))
+    refused(lambda: load_folder(own, size=16), "p0.txt, line 1: found byte 0x81", "UTF-8")
+
+
+def test_f06_the_mark_of_gb18030(own):  # noqa: F811
+    """China's standard has a mark of its own, 84 31 95 33."""
+    for path in own.glob("*/*.txt"):
+        path.write_bytes("\ufeff红花\n圆\n".encode("gb18030"))
+    refused(lambda: load_folder(own, size=16), "p0.txt, line 1: found byte 0x84", "UTF-8")
+
+
+def test_f06_sentences_to_draw_in_latin_1(tmp_path, capsys):
+    """sample --file wishes.txt, in Latin-1."""
+    (tmp_path / "wishes.txt").write_bytes("a red flower\nune fleur d'été\n".encode("latin-1"))
+    with pytest.raises(SystemExit):
+        main(["sample", "--file", str(tmp_path / "wishes.txt"), "--out", str(tmp_path / "drawn")])
+    said = capsys.readouterr().err
+    assert "wishes.txt: found" in said and "expected text in UTF-8" in said, said
+    assert [*tmp_path.iterdir()] == [tmp_path / "wishes.txt"]
+
+
+# ---- F7: another number of lines ----------------------------------------------------------------
+
+
+def test_f07_a_break_that_was_escaped(own):  # noqa: F811
+    """A JSON string was printed as it stands: the break is a backslash and an n."""
+    first(own, "txt").write_text(r"a red flower\nits petals are round" + "\n")
+    refused(lambda: load_folder(own, size=16), "p0.txt has 1 lines, expected 2, as 15 others")
+
+
+def test_f07_the_whole_table_in_the_first_file(own):  # noqa: F811
+    """Somebody saved the table of all sentences over the first file: 200,000 lines."""
+    first(own, "txt").write_text("p0.jpg,a red flower\n" * 200_000)
+    began = time.monotonic()
+    with pytest.raises(ValueError, match="p0.txt has 200000 lines, expected 2") as raised:
+        load_folder(own, size=16)
+    assert len(str(raised.value)) < 500 and time.monotonic() - began < 3
+
+
+def test_f07_a_carriage_return_within(own):  # noqa: F811
+    """Captured from a terminal: a carriage return in the middle of a sentence."""
+    first(own, "txt").write_bytes(b"a red\rflower\nits petals are round\n")
+    refused(lambda: load_folder(own, size=16), "p0.txt has 3 lines, expected 2, as 15 others")
+
+
+def test_f07_line_feed_before_carriage_return(own):  # noqa: F811
+    """An emulator's or a printer's order, LF CR, in every file."""
+    for path in own.glob("*/*.txt"):
+        path.write_bytes(b"a red flower\n\rits petals are round\n\r")
+    read_or_refused(lambda: load_folder(own, size=16).captions, lambda read: read == [TWO] * 16,
+                    "p0.txt, line 2: empty sentence")
+
+
+def test_f07_no_two_files_of_one_count(own):  # noqa: F811
+    """As many sentences as one thought of: 1, 2, 3 and so on."""
+    for number, path in enumerate(sorted(own.glob("*/*.txt")), start=1):
+        path.write_text("a flower\n" * number)
+    refused(lambda: load_folder(own, size=16), "p1.txt has 2 lines, expected 1")
+
+
+# ---- F8: what stands at the end -----------------------------------------------------------------
+
+
+def test_f08_a_sheet_of_an_old_mac(own):  # noqa: F811
+    """A sheet saved as Macintosh text: two sentences, and some rows more, a CR each."""
+    first(own, "txt").write_bytes(b"a red flower\rits petals are round" + b"\r" * 131_070)
+    began = time.monotonic()
+    assert load_folder(own, size=16).sentences_each == 2
+    assert time.monotonic() - began < 2
+
+
+def test_f08_endings_with_one_capital(own):  # noqa: F811
+    """An editor's "Save as" writes .Txt, a camera's app .Jpg."""
+    before = load_folder(own, size=16)
+    for path in (*own.glob("*/*.jpg"), *own.glob("*/*.txt")):
+        path.rename(path.with_suffix(path.suffix.capitalize()))
+    assert same(before, load_folder(own, size=16))
+
+
+def test_f08_jpeg_in_place_of_jpg(flowers):  # noqa: F811
+    """A converter writes image_00001.jpeg."""
+    before = np.array(load_flowers(flowers, size=16).images)
+    for path in flowers.glob("jpg/*.jpg"):
+        path.rename(path.with_suffix(".jpeg"))
+    read_or_refused(lambda: load_flowers(flowers, size=16).images,
+                    lambda images: np.array_equal(images, before), "missing for 12 of 12",
+                    "image_00001.jpg")
+
+
+@linux
+@pytest.mark.parametrize("ending", [".txt ", ".txt.", ".caption", " .txt"])
+def test_f08_endings_of_other_tools(own, ending):  # noqa: F811
+    """A blank or a stop at the end, as Linux lets one have; trainers' .caption."""
+    for path in own.glob("*/*.txt"):
+        path.rename(path.with_name(path.stem + ending))
+    read_or_refused(lambda: load_folder(own, size=16), lambda mine: mine.captions == [TWO] * 16,
+                    "captions missing for 16 of 16", "p0.txt")
+
+
+@pytest.mark.parametrize("part", ["jpg", "text_c10", "imagelabels.mat"])
+def test_f08_parts_in_capitals(flowers, part):  # noqa: F811
+    """A disk of DOS, or a CD, has JPG, TEXT_C10 and IMAGELABELS.MAT."""
+    (flowers / part).rename(flowers / part.upper())
+    read_or_refused(lambda: load_flowers(flowers, size=16), lambda now: len(now.images) == 12,
+                    f"{part} missing in {flowers}", "expected")
