@@ -450,3 +450,225 @@ def test_f08_parts_in_capitals(flowers, part):  # noqa: F811
     (flowers / part).rename(flowers / part.upper())
     read_or_refused(lambda: load_flowers(flowers, size=16), lambda now: len(now.images) == 12,
                     f"{part} missing in {flowers}", "expected")
+
+
+# ---- F9: what systems leave ---------------------------------------------------------------------
+
+
+def test_f09_icloud_took_a_picture_away(own):  # noqa: F811
+    """iCloud keeps a picture online and leaves .p0.jpg.icloud; its sentences are still there."""
+    first(own).rename(own / "class 0" / ".p0.jpg.icloud")
+    refused(lambda: load_folder(own, size=16), "p0", "icloud", "expected")
+
+
+@linux
+def test_f09_emacs_has_a_file_open(own):  # noqa: F811
+    """Emacs locks by a link that leads nowhere, .#p0.txt, and keeps #p0.txt# and p0.txt~."""
+    before = load_folder(own, size=16)
+    (own / "class 0" / ".#p0.txt").symlink_to("anna@office.1234:1700000000")
+    left(own, "class 0/#p0.txt#", "class 0/p0.txt~", "class 1/.#p0.jpg", "class 1/p0.jpg.~1~")
+    assert same(before, load_folder(own, size=16))
+
+
+@linux
+def test_f09_a_macs_server(own):  # noqa: F811
+    """netatalk and the Finder: an icon whose name ends in CR, folders of the trash, an alias."""
+    before = load_folder(own, size=16)
+    left(own, "Icon\r", "class 0/Icon\r", "Network Trash Folder/Trash Can #2/notes",
+         "Temporary Items/.x", "TheVolumeSettingsFolder/x", ".AppleDouble/p0.jpg",
+         ".TemporaryItems/p0.jpg", ".fseventsd/x", "class 2/.AppleDouble/p0.jpg",
+         "class 1/p1.jpg alias")  # fmt: skip
+    assert same(before, load_folder(own, size=16))
+
+
+def test_f09_versions_and_previews(own):  # noqa: F811
+    """Syncthing's .stversions, Picasa's Originals, Lightroom's previews, Google's side-cars."""
+    before = load_folder(own, size=16)
+    left(own, ".stversions/class 0/p0~20240501-101010.jpg", "class 0/.stversions/p0.jpg",
+         "class 1/Originals/p0.jpg", "class 1/.picasa.ini", "class 2/Picasa.ini",
+         "Previews.lrdata/0/p.jpg", "class 3/p0.jpg.json", "class 3/~syncthing~p9.jpg.tmp",
+         "class 3/p0.jpg.supplemental-metadata.json", "class 0/.syncthing.p0.jpg.tmp")  # fmt: skip
+    assert same(before, load_folder(own, size=16))
+
+
+def test_f09_beside_published_photos(birds, flowers):  # noqa: F811
+    """Jupyter, Windows, Synology and a browser left files in CUB's and Oxford's folders."""
+    for folder, load_, photos in ((birds, load_birds, "images/001.Auk"),
+                                  (flowers, load_flowers, "jpg")):  # fmt: skip
+        before = load_(folder, size=16)
+        left(folder, f"{photos}/Thumbs.db", f"{photos}/@eaDir/a.jpg/SYNOPHOTO_THUMB_M.jpg",
+             f"{photos}/.ipynb_checkpoints/image_00001-checkpoint.jpg", "images.txt~",
+             f"{photos}/image_00001 (1).jpg", f"{photos}/image_00013.jpg.crdownload",
+             f"{photos.split('/')[0]}/.ipynb_checkpoints/x.jpg",
+             f"{photos.split('/')[0]}/desktop.ini")  # fmt: skip
+        assert same(before, load_(folder, size=16))
+
+
+# ---- F10: names and links -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["@anna", "$5 bunches"])
+def test_f10_a_class_whose_name_begins_with_a_sign(own, name):  # noqa: F811
+    """A folder for each gardener, called as on Instagram; for each price."""
+    shutil.copytree(own / "class 3", own / name)
+    read_or_refused(lambda: load_folder(own, size=16), lambda mine: name in mine.class_names,
+                    name, "expected")
+
+
+def test_f10_a_folder_of_cub_in_two_parts(birds):  # noqa: F811
+    """images.txt and classes.txt write é as one letter; the folder on the disk has it in two."""
+    for table in ("images.txt", "classes.txt"):
+        (birds / table).write_text((birds / table).read_text().replace("Auk", "P\u00e9trel"),
+                                   encoding="utf-8")
+    for part in ("images", "text_c10"):
+        (birds / part / "001.Auk").rename(birds / part / "001.Pe\u0301trel")
+    read_or_refused(lambda: load_birds(birds, size=16), lambda now: len(now.images) == 8,
+                    "P\u00e9trel", "expected")
+
+
+@linux
+def test_f10_a_place_in_latin_1(birds, tmp_path):  # noqa: F811
+    """CUB, and StackGAN's pickles, lie below a folder whose name has the byte 0xE9."""
+    place = Path(os.fsdecode(os.fsencode(tmp_path) + b"/Andr\xe9"))
+    place.mkdir()
+    pickles, images, _ = write_all(place)
+    shutil.copytree(birds, place / "birds")
+    read_or_refused(lambda: load_birds(place / "birds", size=16), lambda now: len(now.images) == 8,
+                    "Andr\\udce9", "expected")
+    read_or_refused(lambda: load_embedded(pickles, images, 16)[0],
+                    lambda now: len(now.images) == 36, "Andr\\udce9", "expected")
+    bird_photo(place / "birds", 2).unlink()
+    refused(lambda: load_birds(place / "birds", size=16), "photos missing for 1 of 8")
+
+
+@linux
+def test_f10_long_and_odd_names(own):  # noqa: F811
+    """255 bytes; a line feed, a flower, a quote, a colon; blanks at both ends; Windows' devices."""
+    names = ["é" * 125 + "x", "a\nb 🌸", "it's: \"p\"", "  p  ", "CON", "p.jpg.txt", "-rf *", "%20"]
+    kept = load_folder(own, size=16)
+    for number, name in enumerate(names):
+        for kind in ("jpg", "txt"):
+            (own / f"class {number // 4}" / f"p{number % 4}.{kind}").rename(
+                own / f"class {number // 4}" / f"{name}.{kind}")
+    mine = load_folder(own, size=16)
+    assert mine.captions == kept.captions and len({image.tobytes() for image in mine.images}) == 16
+
+
+@linux
+def test_f10_links_that_lead_back(own):  # noqa: F811
+    """A link to the folder itself, one to its parent, one to a class under another name."""
+    (own / "all").symlink_to(".")
+    (own / "up").symlink_to("..")
+    (own / "class 0" / "back").symlink_to("..")
+    before = load_folder(own, size=16)
+    assert len(before.images) == 16
+    (own / "class 9").symlink_to("class 0")
+    assert load_folder(own, size=16).class_names[-1] == "class 9"
+
+
+# ---- F11: labels and splits ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["npy", "npz", "csv", "pt"])
+def test_f11_another_librarys_file(flowers, kind):  # noqa: F811
+    """np.save, np.savez, np.savetxt or torch.save in place of savemat."""
+    with open(flowers / "imagelabels.mat", "wb") as file:
+        {"npy": lambda: np.save(file, np.array(LABELS)),
+         "npz": lambda: np.savez(file, labels=LABELS),
+         "csv": lambda: np.savetxt(file, LABELS, "%d", ","),
+         "pt": lambda: torch.save(torch.tensor(LABELS), file)}[kind]()  # fmt: skip
+    refused(lambda: load_flowers(flowers, size=16), "imagelabels.mat: found",
+            "expected a MATLAB file with 'labels'")
+
+
+def test_f11_an_old_workstation(flowers):  # noqa: F811
+    """MATLAB 4 on a SPARC or an old Mac: the high byte first, doubles and bytes."""
+    before = load_flowers(flowers, size=16).classes.tolist()
+    for code, numbers in ((1000, struct.pack(">12d", *LABELS)), (1050, bytes(LABELS))):
+        head = struct.pack(">5i", code, 1, 12, 0, 7) + b"labels\0"
+        (flowers / "imagelabels.mat").write_bytes(head + numbers)
+        assert load_flowers(flowers, size=16).classes.tolist() == before
+
+
+def test_f11_a_row_for_each_class(flowers):  # noqa: F811
+    """One-hot labels: a 1 in the column of the photo's class."""
+    table = np.eye(3, dtype=np.uint8)[np.array(LABELS) - 1]
+    for labels in (table, table.T, np.repeat(table, 2, 0)[:, :1]):
+        savemat(flowers / "imagelabels.mat", {"labels": labels})
+        refused(lambda: load_flowers(flowers, size=16), "imagelabels.mat: found labels (uint8, [",
+                "expected a MATLAB file with 'labels', whole numbers from 1")
+
+
+def test_f11_counted_from_nought(flowers):  # noqa: F811
+    """Labels as torchvision has them, 0 to 101, and splits counted from 0, for Python."""
+    whole = loadmat(flowers / "setid.mat")
+    savemat(flowers / "imagelabels.mat", {"labels": [np.array(LABELS) - 1]})
+    refused(lambda: load_flowers(flowers, size=16), "imagelabels.mat: found labels", "from 1 to")
+    savemat(flowers / "imagelabels.mat", {"labels": [LABELS]})
+    savemat(flowers / "setid.mat", {k: v - 1 for k, v in whole.items() if k[0] != "_"})
+    refused(lambda: load_flowers(flowers, size=16, split="oxford"), "setid.mat: found", "from 1 to")
+
+
+def test_f11_the_larger_split_to_train_on(flowers):  # noqa: F811
+    """Many train on tstid and test on trnid; and without "oxford", setid.mat is not asked."""
+    held = {k: v for k, v in loadmat(flowers / "setid.mat").items() if k[0] != "_"}
+    savemat(flowers / "setid.mat", held | {"trnid": held["tstid"], "tstid": held["trnid"]})
+    splits = load_flowers(flowers, size=16, split="oxford").splits
+    assert splits["train"].tolist() == [3, 4, 5, 6, 7, 8, 9] and splits["test"].tolist() == [
+        0, 1, 2]
+    savemat(flowers / "setid.mat", held | {"trnid": held["tstid"]})
+    refused(lambda: load_flowers(flowers, size=16, split="oxford"), "setid.mat", "expected each")
+    (flowers / "setid.mat").write_bytes(b"")
+    assert len(load_flowers(flowers, size=16).images) == 12
+
+
+# ---- F12: CUB's tables --------------------------------------------------------------------------
+
+
+def test_f12_all_in_one_line(birds):  # noqa: F811
+    """echo $(cat bounding_boxes.txt): blanks in place of the line ends, in a set of full size."""
+    box = "30.0 20.0 40.0 40.0"
+    (birds / "bounding_boxes.txt").write_text(" ".join(f"{i} {box}" for i in range(1, 11_789)))
+    with pytest.raises(ValueError, match="bounding_boxes.txt, line 1: found .*expected") as raised:
+        load_birds(birds, size=16)
+    assert len(str(raised.value)) < 2000, f"a message of {len(str(raised.value)):,} letters"
+
+
+def test_f12_one_photo_under_two_numbers(birds):  # noqa: F811
+    """A photo was added by copying a line: ids 5 and 7 are one photo, one train and one test."""
+    edited(birds, "images.txt", lambda text: text.replace("Bird_0007", "Bird_0005"))
+    read_or_refused(lambda: load_birds(birds, size=16, split="published"), lambda now: False,
+                    "images.txt", "001.Auk/Bird_0005_77.jpg", "expected")
+
+
+@pytest.mark.parametrize("table", ["images.txt", "image_class_labels.txt", "bounding_boxes.txt"])
+def test_f12_the_tables_of_pandas_and_r(birds, table):  # noqa: F811
+    """to_csv: commas; write.table: quotes, and a header."""
+    comma = (birds / table).read_text()
+    for change in (lambda text: text.replace(" ", ","),
+                   lambda text: "".join(f'"{line.split()[0]}" ' + " ".join(
+                       f'"{cell}"' for cell in line.split()[1:]) + "\n"
+                       for line in text.splitlines())):  # fmt: skip
+        (birds / table).write_text(change(comma))
+        refused(lambda: load_birds(birds, size=16), f"{table}, line 1: found", "expected")
+
+
+def test_f12_numbers_as_other_programs_write_them(birds):  # noqa: F811
+    """Tabs, %e, a sign, a box that begins before the picture: numbers all the same."""
+    before = load_birds(birds, size=16)
+    (birds / "bounding_boxes.txt").write_text(
+        "".join(f"{i}\t+3.0e+01\t20\t4.E1\t40.000\n" for i in range(1, 9)))
+    edited(birds, "image_class_labels.txt", lambda text: text.replace(" ", "\t0"))
+    assert same(before, load_birds(birds, size=16))
+    edited(birds, "bounding_boxes.txt", lambda text: text.replace("1\t+3", "1\t-1", 1))
+    assert load_birds(birds, size=16).images.shape == (8, 3, 19, 19)
+
+
+def test_f12_a_spreadsheet_ate_the_noughts(birds):  # noqa: F811
+    """001.Auk/… became 1.Auk/… in images.txt, or 001.Auk became 1.Auk in classes.txt."""
+    whole = (birds / "images.txt").read_text()
+    edited(birds, "images.txt", lambda text: text.replace(" 00", " "))
+    refused(lambda: load_birds(birds, size=16), "images.txt, line 1: found '1 1.Auk", "expected")
+    (birds / "images.txt").write_text(whole)
+    edited(birds, "classes.txt", lambda text: text.replace(" 00", " "))
+    refused(lambda: load_birds(birds, size=16), "'1.Auk'", "001.Auk", "classes.txt")
