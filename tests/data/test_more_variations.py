@@ -3,11 +3,13 @@
 The names count the cases, as in `test_variations.py`; none of those is tried again here.
 """
 
+import base64
 import io
 import os
 import pickle
 import shutil
 import struct
+import subprocess
 import sys
 import tarfile
 import time
@@ -68,6 +70,7 @@ from t2i_utils.data.embedded import load_embedded  # noqa: E402
 from t2i_utils.data.embeddings import FILES, load_embeddings, read_pickle  # noqa: E402
 from t2i_utils.data.flowers import load_flowers  # noqa: E402
 from t2i_utils.data.folder import load_folder  # noqa: E402
+from t2i_utils.lesson import pretrained  # noqa: E402
 from t2i_utils.models.char_cnn_rnn import load_text_encoder  # noqa: E402
 
 # ---- F1: turned by EXIF -------------------------------------------------------------------------
@@ -672,3 +675,243 @@ def test_f12_a_spreadsheet_ate_the_noughts(birds):  # noqa: F811
     (birds / "images.txt").write_text(whole)
     edited(birds, "classes.txt", lambda text: text.replace(" 00", " "))
     refused(lambda: load_birds(birds, size=16), "'1.Auk'", "001.Auk", "classes.txt")
+
+
+# ---- F13: line ends in pickles ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("content", "held"), [
+    (b"]q\x01(K\tK\rK\x02e.", [9, 13, 2]),
+    (b"]q\x01(U\rABCDEFGHIJKLMq\x02U\x03abcq\x03e.", ["ABCDEFGHIJKLM", "abc"]),
+], ids=["class 13", "a name of 13 letters"])
+def test_f13_c_pickle_in_its_binary_of_old(tmp_path, content, held):
+    """Python 2: cPickle.dump(x, file, 1), whose memo begins at 1, is binary without a NUL.
+
+    The byte 13 is class 13, or the length of a name, and no line's end.
+    """
+    assert pickle.loads(content) == held
+    (tmp_path / "class_info.pickle").write_bytes(content)
+    read_or_refused(lambda: read_pickle(tmp_path / "class_info.pickle"),
+                    lambda found: found == held, "class_info.pickle: found", "expected")
+
+
+def test_f13_python_2s_long_numbers(tmp_path):
+    """Classes out of numpy by Python 2 under Windows: L7L, in text mode."""
+    write_pickles(tmp_path / "train", arrays(t=4), protocol=0)
+    (tmp_path / "train" / FILES[2]).write_bytes(crlf(b"(lp1\nL2L\naL7L\naL9L\na."))
+    assert load_embeddings(tmp_path / "train").classes.tolist() == [2, 7, 9]
+
+
+def test_f13_an_encoder_fetched_as_text(tmp_path):
+    """Notebook 04's encoder (safetensors) came by FTP in text mode, or by git's autocrlf."""
+    content = pretrained("char_cnn_rnn_blooms.safetensors").read_bytes()
+    assert b"\n" in content
+    (tmp_path / "mine.safetensors").write_bytes(crlf(content))
+    refused(lambda: load_text_encoder(str(tmp_path / "mine.safetensors")), "mine.safetensors",
+            "expected")
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 5])
+def test_f13_saved_as_utf_8(tmp_path, protocol):
+    """An editor took the pickle for Latin-1 and saved it as UTF-8, with CR LF."""
+    content = pickle.dumps(arrays(t=4), protocol)
+    text = content.decode("latin-1").encode("utf-8")
+    (tmp_path / "arrays.pickle").write_bytes(crlf(text))
+    read_or_refused(lambda: read_pickle(tmp_path / "arrays.pickle"),
+                    lambda found: all(map(np.array_equal, found, arrays(t=4))),
+                    "arrays.pickle: found", "expected")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "base64"])
+def test_f13_by_powershell_or_by_mail(tmp_path, encoding):
+    """`cat a.pickle > b.pickle` in PowerShell: UTF-16, CR LF; or base64, as GitHub's API answers."""
+    content = pickle.dumps(NAMES, 0)
+    content = (base64.encodebytes(content) if encoding == "base64"
+               else crlf(content).decode("latin-1").encode("utf-16"))
+    (tmp_path / "names.pickle").write_bytes(content)
+    refused(lambda: read_pickle(tmp_path / "names.pickle"), "names.pickle: found", "expected")
+
+
+# ---- F14: arrays of newer numpy -----------------------------------------------------------------
+
+
+def test_f14_buffers_kept_elsewhere(tmp_path):
+    """joblib, dask or ray pickle with buffer_callback: the numbers are not in the file."""
+    content = pickle.dumps(arrays(), 5, buffer_callback=[].append)
+    (tmp_path / "arrays.pickle").write_bytes(content)
+    refused(lambda: read_pickle(tmp_path / "arrays.pickle"), "arrays.pickle: found",
+            "NEXT_BUFFER", "expected")
+
+
+@pytest.mark.parametrize("how", ["torch.save", "pickle", "old torch.save", "np.save"])
+def test_f14_tensors(tmp_path, how):
+    """torch.save, today's and that of old; a list of tensors, pickled; np.save."""
+    write_pickles(tmp_path / "train", arrays(t=4))
+    tensors = [torch.from_numpy(array) for array in arrays(t=4)]
+    with open(tmp_path / "train" / FILES[0], "wb") as file:
+        if how == "pickle":
+            pickle.dump(tensors, file)
+        elif how == "np.save":
+            np.save(file, np.stack(arrays(t=4)))
+        else:
+            torch.save(tensors, file, _use_new_zipfile_serialization=how == "torch.save")
+    refused(lambda: load_embeddings(tmp_path / "train"), f"{FILES[0]}: found", "expected")
+
+
+def test_f14_names_that_are_paths(tmp_path):
+    """sorted(Path("jpg").glob("*.jpg")), pickled as it is."""
+    write_pickles(tmp_path / "train", arrays(t=4))
+    (tmp_path / "train" / FILES[1]).write_bytes(pickle.dumps([*map(PurePosixPath, NAMES)], 5))
+    refused(lambda: load_embeddings(tmp_path / "train"), f"{FILES[1]}: found", "pathlib",
+            "PurePosixPath", "expected")
+
+
+def test_f14_halves_and_an_array_of_classes(tmp_path):
+    """float16 to save space, classes as one array of int16, all by protocol 5."""
+    write_pickles(tmp_path / "train", arrays(t=4))
+    halves = [array.astype(np.float16) for array in arrays(t=4)]
+    (tmp_path / "train" / FILES[0]).write_bytes(pickle.dumps(halves, 5))
+    (tmp_path / "train" / FILES[2]).write_bytes(pickle.dumps(np.array([2, 7, 9], np.int16), 5))
+    found = load_embeddings(tmp_path / "train")
+    assert np.array_equal(found.embeddings, np.stack(halves).astype(np.float32))
+    assert found.classes.tolist() == [2, 7, 9]
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+@pytest.mark.parametrize("made", [np.matrix, np.ma.array, lambda x: x.astype(object),
+                                  lambda x: x.astype(np.longdouble), lambda x: x.tolist()])
+def test_f14_kinds_of_arrays(tmp_path, made):
+    """np.matrix, masked arrays, objects, long doubles, lists of lists."""
+    write_pickles(tmp_path / "train", arrays(t=4))
+    content = pickle.dumps([made(array) for array in arrays(t=4)], 5)
+    (tmp_path / "train" / FILES[0]).write_bytes(content)
+    read_or_refused(lambda: load_embeddings(tmp_path / "train").embeddings,
+                    lambda found: np.array_equal(found, np.stack(arrays(t=4))),
+                    f"{FILES[0]}: found", "expected")
+
+
+# ---- F15: small folders -------------------------------------------------------------------------
+
+
+def test_f15_five_classes_of_one(own):  # noqa: F811
+    """One picture each of five things."""
+    for path in own.glob("*/p[1-3].*"):
+        path.unlink()
+    shutil.copytree(own / "class 0", own / "class 4")
+    mine = load_folder(own, size=16)
+    assert len(mine.images) == 5 and len(mine.splits["test"]) == 2
+    batches(mine)
+
+
+def test_f15_embeddings_without_classes(tmp_path, monkeypatch):
+    """Somebody has no classes, and wrote [0] * n as class_info.pickle."""
+    monkeypatch.setenv("T2I_CACHE", str(tmp_path / "cache"))
+    pickles, images, _ = write_all(tmp_path)
+    (pickles / "train" / FILES[2]).write_bytes(pickle.dumps([0] * 24, 2))
+    refused(lambda: load_embedded(pickles, images, 16), str(pickles / "train"), "expected")
+
+
+def test_f15_a_folder_for_each_split(own):  # noqa: F811
+    """torchvision's ImageFolder: train/roses/…, val/roses/…; or no folders at all."""
+    classes = [*own.iterdir()]
+    for part in ("train", "val"):
+        (own / part).mkdir()
+        for place in classes:
+            shutil.copytree(place, own / part / place.name)
+    for place in classes:
+        shutil.rmtree(place)
+    refused(lambda: load_folder(own, size=16), str(own), "pictures of 0 classes", "expected")
+    for path in (own / "train" / "class 0").iterdir():
+        shutil.copy(path, own)
+    refused(lambda: load_folder(own, size=16), str(own), "pictures of 0 classes", "expected")
+    assert len(load_folder(own / "train", size=16).images) == 16
+
+
+@pytest.mark.parametrize("classes", [1, 2])
+def test_f15_a_teachers_cut_of_the_published_sets(flowers, birds, classes):  # noqa: F811
+    """The first few photos of one or of two classes, to hand out."""
+    labels = [label for label in LABELS if label <= classes]
+    shutil.rmtree(flowers / "text_c10")
+    for path in flowers.glob("jpg/*"):
+        if int(path.stem[-5:]) > len(labels):
+            path.unlink()
+    for number, label in enumerate(labels, start=1):
+        path = flowers / "text_c10" / f"class_{label:05d}" / f"image_{number:05d}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("a flower\n" * 10)
+    savemat(flowers / "imagelabels.mat", {"labels": [labels]})
+    refused(lambda: load_flowers(flowers, size=16), f"flowers: found {classes} classes",
+            "expected two or more to train on")
+    for table in birds.glob("*.txt"):
+        if table.name != "classes.txt":
+            lines = table.read_text().splitlines(keepends=True)
+            table.write_text("".join(lines[i] for i in ((0, 4), (0, 2, 3, 4))[classes - 1]))
+    if classes == 2:
+        edited(birds, "images.txt", lambda text: text.replace("003.Wren/Bird_0002", "002.Jay/x"))
+    refused(lambda: load_birds(birds, size=16), "expected")
+
+
+def test_f15_what_the_command_line_says(own, capsys):  # noqa: F811
+    """`data --dataset folder` of four classes, then of three."""
+    main(["data", "--dataset", "folder", "--data_dir", str(own)])
+    assert "whole: 16 photos of 4 classes, 2 sentences each" in capsys.readouterr().out
+    shutil.rmtree(own / "class 3")
+    with pytest.raises(SystemExit):
+        main(["data", "--dataset", "folder", "--data_dir", str(own)])
+    said = capsys.readouterr().out
+    assert "not whole: " in said and "3 classes, expected four or more" in said
+
+
+# ---- F16: options -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", ["0", 1.5, None, -1, np.int64(3), True, [0]])
+def test_f16_seeds_of_blooms(tmp_path, monkeypatch, seed):
+    """A seed out of a form, of time.time(), none, of numpy."""
+    monkeypatch.setenv("T2I_CACHE", str(tmp_path / "cache"))
+    try:
+        found = unchecked(load_blooms)(20, 16, seed)
+    except (ValueError, TypeError) as error:
+        assert "seed" in str(error) and "expected" in str(error), error
+        assert not [*(tmp_path / "cache").rglob("*.part")]
+    else:
+        assert found.captions == load_blooms(20, 16, int(seed)).captions
+
+
+@pytest.mark.parametrize("size", ["64", 64.0, (64, 64), None, True, torch.tensor(16)])
+def test_f16_sizes_of_other_kinds(own, flowers, size):  # noqa: F811
+    """A text, torchvision's pair, a tensor."""
+    for load_, folder in ((load_folder, own), (load_flowers, flowers)):
+        read_or_refused(lambda load_=load_, folder=folder: unchecked(load_)(folder, size=size),
+                        lambda mine: mine.images.shape[-1] == 19 and type(mine.crop) is int,
+                        "size", "expected a whole number")  # fmt: skip
+
+
+@pytest.mark.parametrize("share", [Fraction(1, 4), Decimal("0.25"), "0.25", "25%", None, True,
+                                   torch.tensor(0.25), 1e-9])
+def test_f16_shares_of_other_kinds(own, share):  # noqa: F811
+    """A fraction, a text, per cent, a tensor; next to nothing."""
+    read_or_refused(lambda: unchecked(load_folder)(own, 16, share).splits["test"],
+                    lambda pictures: len(pictures) == 8, "test_share", "expected more than 0")
+
+
+@linux
+@pytest.mark.parametrize("n", [10**10])
+def test_f16_more_flowers_than_any_disk_holds(tmp_path, n):
+    """n with a handful of noughts too many: told at once, as a size is."""
+    code = f"from t2i_utils.data import load; load('blooms', n={n}, size=16)"
+    environment = {"T2I_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(
+        Path(__file__).parents[2])}  # fmt: skip
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_AS, (12 << 30, 12 << 30)); "
+    done = subprocess.run([sys.executable, "-c", limit + code], capture_output=True, text=True,
+                          env=os.environ | environment, timeout=20)
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith(("OSError", "ValueError")) and ("disk full" in last or "n " in last), last
+
+
+@pytest.mark.parametrize("size", [0, "64", 16.0, None])
+def test_f16_sizes_of_stored_embeddings(tmp_path, size):
+    """The same of StackGAN's pickles."""
+    pickles, images, _ = write_all(tmp_path)
+    refused(lambda: unchecked(load_embedded)(pickles, images, size), f"embeddings: size {size!r}",
+            "expected a whole number")
