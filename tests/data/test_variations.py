@@ -754,7 +754,7 @@ def test_f15_one_large_class(own, large):  # noqa: F811
             shutil.copy(own / f"class {large}" / f"p0.{kind}",
                         own / f"class {large}" / f"p{i}.{kind}")  # fmt: skip
     read_or_refused(lambda: (batches(load_folder(own, size=16)), True)[1], bool,
-                    "folder: found 4 classes", "expected two or more to train on")
+                    "folder: found", "expected", "to train on")
 
 
 def test_f15_a_hundred_classes_of_one(own):  # noqa: F811
@@ -778,8 +778,8 @@ def test_f15_two_words_for_all(own):  # noqa: F811
 
 
 def test_f15_the_command_line(own, tmp_path):  # noqa: F811
-    """Both stages, a few steps, on four classes of two pictures; then a drawing of it."""
-    for path in own.glob("*/p[23].*"):
+    """Both stages, a few steps, on four classes of three pictures; then a drawing of it."""
+    for path in own.glob("*/p3.*"):
         path.unlink()
     run = ["--run_dir", str(tmp_path / "run")]
     main(["train", "--dataset", "folder", "--data_dir", str(own), "--profile", "smoke", *run,
