@@ -62,15 +62,18 @@ def extract(archive: str | os.PathLike, folder: str | os.PathLike) -> Path:
     disk takes. Raises OSError where the disk is full or cannot be written.
     """
     archive, folder = Path(archive), Path(folder)
-    archive.stat()  # one that is not there is told as such
+    with open(archive, "rb") as file:  # one that is not there is told as such
+        zipped = file.read(4) == b"PK\3\4" or archive.suffix.lower() == ".zip"
     if os.path.lexists(folder):
         raise FileExistsError(f"{folder} is there already: move it away to extract {archive}")
+    with files.explained(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"{folder.name}.", dir=folder.parent) as neighbour:
         whole = Path(neighbour) / "whole"  # the neighbour is private, which `folder` need not be
         whole.mkdir()
         with files.explained(folder):
             try:
-                (_unzip if archive.suffix.lower() == ".zip" else _untar)(archive, whole)
+                (_unzip if zipped else _untar)(archive, whole)
             except Exception as error:  # a broken archive can provoke nearly any
                 if isinstance(error, _Refused) or getattr(error, "errno", None) in DISK:
                     raise

@@ -71,7 +71,7 @@ def load_birds(
     labels = column("image_class_labels.txt", lambda text: classes.index(int(text)),
                     f"an id and a class, 1 to {photographs.MOST_CLASSES:,}")
     trained = column("train_test_split.txt", ("0", "1").index, "an id, and 1 (train) or 0 (test)")
-    boxes = column("bounding_boxes.txt", _box, "an id, x, y, and a width and a height above 0")
+    boxes = column("bounding_boxes.txt", _box, "an id, x, y, and a width and a height in pixels")
     photo_paths = [photos / name for name in names.values()]
     photo_state = photographs.signature_of(
         folder / "images.txt", folder / "bounding_boxes.txt", photos, code=__name__, few=True)
@@ -159,9 +159,10 @@ def bird_square(box: Box, width: int, height: int) -> Box:
     one about the bird: nothing is stretched. Raises ValueError for a box outside the picture.
     """
     x, y, w, h = box
-    if x >= width or y >= height or x + w <= 0 or y + h <= 0:
-        raise ValueError(f"its box {box} (x, y, width, height) lies wholly outside, expected it "
-                         f"within {width} by {height} pixels")
+    beyond = x + w > 1.05 * width + 1 or y + h > 1.05 * height + 1  # it is another photo's
+    if beyond or x >= width or y >= height or x + w <= 0 or y + h <= 0:
+        raise ValueError(f"its box {box} (x, y, width, height) lies outside, expected it within "
+                         f"{width} by {height} pixels")
     center_x, center_y, reach = x + w / 2, y + h / 2, 0.75 * max(w, h)
     left, right = max(center_x - reach, 0), min(center_x + reach, width)
     top, bottom = max(center_y - reach, 0), min(center_y + reach, height)
@@ -174,6 +175,6 @@ def bird_square(box: Box, width: int, height: int) -> Box:
 
 def _box(text: str) -> Box:
     x, y, width, height = map(float, text.split())
-    if not (math.isfinite(x + y + width + height) and width > 0 and height > 0):
+    if not (math.isfinite(x + y + width + height) and width >= 1 and height >= 1):
         raise ValueError
     return x, y, width, height

@@ -5,12 +5,12 @@ import json
 import operator
 import os
 import re
-import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from importlib import import_module
 from numbers import Real
 from pathlib import Path
 from typing import Any, SupportsIndex
@@ -244,12 +244,12 @@ def mapped(path: Path) -> np.ndarray:
 def signature_of(*places: Path, code: str = "", few: bool = False) -> str:
     """A hash of folders' names, sizes and dates, and of the code that reads: another where one is.
 
-    `code` names the module of a reader of its own. With `few`, for sets that are published and not
-    edited: of their folders and the folders in these all names and the dates, but of many files
-    only LOOKED_AT are looked at, as on a network each look takes its time.
+    `code` names the reader's module, if not that of own folders. With `few`, for sets that are
+    published and not edited: of their folders and the folders in these all names and the dates, but
+    of many files only LOOKED_AT are looked at, as on a network each look takes its time.
     """
-    readers = (__name__, pictures.__name__, texts.__name__, code or __name__)
-    digest = hashlib.sha256(b"".join(Path(sys.modules[own].__file__).read_bytes()
+    readers = (__name__, pictures.__name__, texts.__name__, code or f"{__package__}.folder")
+    digest = hashlib.sha256(b"".join(Path(import_module(own).__file__).read_bytes()
                                      for own in readers))  # fmt: skip
     folders = [at for at in places if at.is_dir()]
     folders += [Path(x.path) for at in folders if few for x in _scanned(at) if x.is_dir()]

@@ -25,7 +25,7 @@ def read_square(name: str, path: Path, side: int) -> UInt8[np.ndarray, "3 {side}
 def opened_photo(name: str, path: Path) -> Iterator[Image.Image]:
     """A photo to decode inside the `with`: ValueError naming it where that fails."""
     try:
-        with Image.open(path) as image:
+        with open(path, "rb") as file, Image.open(file) as image:  # a path might be mapped
             yield image
     except Exception as error:  # a broken file can provoke nearly any
         found = in_its_place(path)
@@ -54,7 +54,8 @@ def rgb(image: Image.Image, upright: bool = False) -> Image.Image:
     if isinstance(clear, tuple) and max(clear) > 255:  # of 16 bits, of which Pillow keeps the upper
         image.info["transparency"] = tuple(level >> 8 for level in clear)
     if image.mode[0] in "IF":
-        if not (image.mode.startswith("I;16") or image.mode == "I" and image.format == "PNG"):
+        sixteen = image.mode.startswith("I;16") or image.mode == "I" and image.format == "PNG"
+        if not sixteen or "12" in depth:
             raise ValueError(f"found pixels of kind {image.mode}, expected 8 or 16 bits a channel")
         numbers = np.asarray(image).astype(np.int64)
         if getattr(image, "tag_v2", {}).get(262) == 0:  # a TIFF in which white is 0
