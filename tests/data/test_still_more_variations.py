@@ -7,6 +7,7 @@ import dataclasses
 import errno
 import gzip
 import io
+import lzma
 import os
 import pickle
 import pprint
@@ -728,9 +729,9 @@ def test_f12_sorted_as_text(birds):  # noqa: F811
 
 @pytest.mark.parametrize("table", ["images.txt", "image_class_labels.txt", "bounding_boxes.txt",
                                    "train_test_split.txt", "classes.txt"])
-@pytest.mark.parametrize("kept", [0, 0.5, 0.93])
+@pytest.mark.parametrize("kept", [0, 0.5, 0.8])
 def test_f12_a_table_that_was_cut(birds, table, kept):  # noqa: F811
-    """The transfer broke off within a table: nothing, a half, all but the last lines."""
+    """The transfer broke off within a table: nothing came, a half, all but the last lines."""
     content = (birds / table).read_bytes()
     (birds / table).write_bytes(content[: int(len(content) * kept)])
     refused(lambda: load_birds(birds, size=16), table if table != "images.txt" else ".txt",
@@ -881,7 +882,7 @@ def test_f14_names_of_other_kinds(tmp_path, monkeypatch, made):
 
 def of_counts(own, counts):  # noqa: F811
     """The folder again, with so many pictures in each class."""
-    source = {kind: first(own, kind).read_bytes() for kind in ("jpg", "txt")}
+    source = {"jpg": bytes_of(UPRIGHT, "JPEG"), "txt": "\n".join(TWO).encode()}
     shutil.rmtree(own)
     for number, count in enumerate(counts):
         (own / f"c{number}").mkdir(parents=True)
@@ -983,23 +984,26 @@ def test_f16_how_many_flowers(tmp_path, monkeypatch, n):
 
 @pytest.mark.parametrize("share", [float("inf"), -0.2, -0.0, complex(0.2), np.float64(0.25),
                                    np.array(0.25), [0.2, 0.1], "", b"0.2", {"test": 0.25}])
-def test_f16_other_shares(own, share):  # noqa: F811
+def test_f16_other_shares(own, monkeypatch, share):  # noqa: F811
     """Infinity, a minus by mistake, a list of two shares, a dictionary, numpy's."""
+    monkeypatch.setattr(photographs, "class_disjoint_splits",
+                        unchecked(photographs.class_disjoint_splits))
     read_or_refused(lambda: unchecked(load_folder)(own, 16, share).splits["test"],
                     lambda pictures: len(pictures) == 8, "test_share", "expected more than 0")
 
 
-@pytest.mark.parametrize("size", [np.uint8(200), np.int16(200), np.bool_(True), Decimal(16),
-                                  float("nan"), b"16", [16], 10**400])
-def test_f16_sizes_of_few_bits(own, flowers, size):  # noqa: F811
+@pytest.mark.parametrize("size", [np.uint8(200), np.bool_(True), Decimal(16), float("nan"),
+                                  b"16", [16], "", np.datetime64(16, "D")])
+def test_f16_sizes_of_few_bits(own, flowers, monkeypatch, size):  # noqa: F811
     """A size out of an array of bytes, 200 of which times 76 is no byte; a Decimal; a list."""
+    monkeypatch.setattr(photographs, "side_of", unchecked(photographs.side_of))
     for load_, folder in ((load_folder, own), (load_flowers, flowers)):
         read_or_refused(lambda load_=load_, folder=folder: unchecked(load_)(folder, size=size),
                         lambda mine: mine.images.shape[-1] == 238 and type(mine.crop) is int,
-                        "", "expected" if size != 10**400 else "")  # fmt: skip
+                        f"size {size!r}", "expected a whole number")
     read_or_refused(lambda: unchecked(load_blooms)(4, size),
-                    lambda mine: mine.images.shape == (4, 3, 200, 200), "",
-                    "expected" if size != 10**400 else "")
+                    lambda mine: mine.images.shape == (4, 3, 200, 200), f"size {size!r}",
+                    "expected a whole number")
 
 
 @pytest.mark.parametrize("name", ["Flowers", "", None, 102, "flowers-102", "cub", ["flowers"],
@@ -1116,15 +1120,15 @@ def test_f18_a_level_too_high_or_too_deep(own, tmp_path, monkeypatch):  # noqa: 
 
 
 @pytest.mark.parametrize("given", ["my%20flowers", "my&nbsp;flowers", "my flowers ", "my\u00a0flow",
-                                   "flowers\0", "a" * 5000, "x/" * 3000, "r'my flowers'", "*"])
+                                   "flowers\0", "a" * 5000, "x/" * 3000, "[my flowers]", "*"])
 @pytest.mark.parametrize("load_", [load_flowers, load_birds, load_folder])
 def test_f18_what_no_folder_is_called(flowers, monkeypatch, given, load_):  # noqa: F811
     """From a browser's address, from a page; a whole text pasted; a NUL at the end."""
     monkeypatch.chdir(flowers.parent)
     with pytest.raises((OSError, ValueError)) as raised:
         load_(given)
-    assert given[:20].rstrip("\0/ ") in str(raised.value), raised.value
-    assert "expected" in str(raised.value), raised.value
+    assert repr(given[:20].rstrip("\0/ "))[1:-1] in str(raised.value), raised.value
+    assert "expected" in str(raised.value) or "too long" in str(raised.value), raised.value
 
 
 @linux
@@ -1183,25 +1187,33 @@ def test_f19_a_box_that_was_put_right(birds):  # noqa: F811
     assert 3 in load_birds(birds, size=16, split="published").splits["train"]
 
 
-def test_f19_an_ending_more(own, tmp_path, monkeypatch):  # noqa: F811
-    """Somebody adds ".bmp" to SUFFIXES in folder.py, as notebook 03 shows the reader."""
-    UPRIGHT.save(own / "class 0" / "p9.bmp")
-    (own / "class 0" / "p9.txt").write_text("".join(f"{line}\n" for line in TWO))
-    (own / "class 0" / "p9.txt").rename(own / "class 0" / "kept")
-    assert len(load_folder(own, size=16).images) == 16
-    (own / "class 0" / "kept").rename(own / "class 0" / "p9.txt")
-    refused(lambda: load_folder(own, size=16), "p9: found .bmp and .txt", "expected a picture")
-    (own / "class 0" / "p9.txt").rename(own / "class 0" / "p9.jpg.txt")
-    (own / "class 0" / "p9.bmp").rename(own / "class 0" / "p9.jpg.bmp")
-    shutil.copy(first(own), own / "class 0" / "p9.jpg")
-    (own / "class 0" / "p9.txt").write_text("".join(f"{line}\n" for line in TWO))
-    (own / "class 0" / "p9.jpg.txt").rename(own / "class 0" / "notes.txt")
-    assert len(load_folder(own, size=16).images) == 17
-    source = Path(folder_reader.__file__).read_text()
-    (tmp_path / "folder.py").write_text(source.replace('".webp")', '".webp", ".bmp")'))
-    monkeypatch.setattr(folder_reader, "__file__", str(tmp_path / "folder.py"))
-    monkeypatch.setattr(folder_reader, "SUFFIXES", (*folder_reader.SUFFIXES, ".bmp"))
-    refused(lambda: load_folder(own, size=16), "captions missing for 1 of 18", "p9.jpg.txt")
+@pytest.mark.parametrize("edit", ["an ending more", "from the corner"])
+def test_f19_the_reader_of_folders_is_edited(own, tmp_path, monkeypatch, edit):  # noqa: F811
+    """Notebook 03 shows folder.py, 40 lines; somebody adds ".bmp" to SUFFIXES, or cuts otherwise.
+
+    p0.bmp lies beside p0.jpg and p0.txt from the first.
+    """
+    UPRIGHT.save(own / "class 0" / "p0.bmp")
+    before = np.array(load_folder(own, size=16).images)
+    assert len(before) == 16
+    edited_file = tmp_path / "folder.py"
+    edited_file.write_text(Path(folder_reader.__file__).read_text() + "\nEDITED = True\n")
+    monkeypatch.setattr(folder_reader, "__file__", str(edited_file))
+    if edit == "an ending more":
+        monkeypatch.setattr(folder_reader, "SUFFIXES", (*folder_reader.SUFFIXES, ".bmp"))
+        assert len(load_folder(own, size=16).images) == 17
+        return
+
+    class Corner:  # what a line changed in folder.py would call in place of read_square
+        def __getattr__(self, name):
+            return getattr(photographs, name)
+
+        def read_square(self, name, path, side):
+            with Image.open(path) as image:
+                return np.asarray(image.convert("RGB"))[:side, :side].transpose(2, 0, 1)
+
+    monkeypatch.setattr(folder_reader, "photographs", Corner())
+    assert not np.array_equal(load_folder(own, size=16).images, before)
 
 
 @linux
@@ -1411,14 +1423,16 @@ def test_f21_a_place_that_is_not_there(tmp_path, monkeypatch):
                                  "last of many", "folder"])
 def test_f21_other_ends_and_kinds(tmp_path, how):
     """xz's older .lzma; a tape's zeros or a page behind a .tgz; one packed file; nothing in it."""
-    import lzma
-
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w") as file:
         member = tarfile.TarInfo("birds/1.jpg")
         member.size = 3
         file.addfile(member, io.BytesIO(b"one"))
-    tgz = gzip.compress(plain.getvalue())
+    tgz, parts = gzip.compress(plain.getvalue()), io.BytesIO()
+    with zipfile.ZipFile(parts, "w") as file:
+        file.writestr("birds/1.jpg", bytes(9000))
+    last = bytearray(parts.getvalue()[6000:])  # birds.z01 and birds.z02 were not fetched
+    last[-18:-14] = struct.pack("<HH", 2, 2)
     content, name, right = {
         "lzma": (lzma.compress(plain.getvalue(), lzma.FORMAT_ALONE), "birds.tar.lzma", "one"),
         "zeros": (tgz + bytes(3000), "birds.tgz", "one"),
@@ -1426,8 +1440,7 @@ def test_f21_other_ends_and_kinds(tmp_path, how):
         "one file": (gzip.compress(b"labels"), "imagelabels.mat.gz", None),
         "empty zip": (b"PK\5\6" + bytes(18), "birds.zip", "nothing"),
         "empty tar": (bytes(10240), "birds.tar", "nothing"),
-        "last of many": (b"".join([b"PK\1\2", bytes(60), b"PK\5\6\3\0\3\0\1\0\1\0", bytes(10)]),
-                         "birds.zip", None),
+        "last of many": (last, "birds.zip", None),
         "folder": (None, "birds.zip", None)}[how]  # fmt: skip
     archive = tmp_path / name
     archive.mkdir() if content is None else archive.write_bytes(content)
