@@ -224,7 +224,7 @@ def test_f03_a_pixmap_of_ten_bits(own):  # noqa: F811
 
 
 def test_f03_sixteen_bits_in_the_published_layouts(flowers, birds):  # noqa: F811
-    """Oxford's and CUB's photos made grey by a tool that writes PNGs of 16 bits as .jpg."""
+    """Oxford's and CUB's photos made grey by a tool that writes 16 bits, a PNG, as .jpg."""
     pixels = np.full((90, 120), 25700, np.uint16)
     Image.fromarray(pixels).save(flower_photo(flowers, 1), "PNG")
     Image.fromarray(pixels).save(bird_photo(birds, 1), "PNG")
@@ -895,7 +895,7 @@ def test_f15_folders_of_many_shapes(own):  # noqa: F811
     """Four to six classes of one to six pictures, as people happen to have them."""
     rng = np.random.default_rng(0)
     accepted = 0
-    for _ in range(25):
+    for _ in range(12):
         of_counts(own, rng.integers(1, 7, rng.integers(4, 7)).tolist())
         try:
             mine = load_folder(own, size=16)
@@ -904,7 +904,7 @@ def test_f15_folders_of_many_shapes(own):  # noqa: F811
         else:
             accepted += 1
             batches(mine)
-    assert accepted > 9
+    assert accepted > 3
 
 
 @pytest.mark.parametrize("classes", [3, 5, 9])
@@ -993,17 +993,17 @@ def test_f16_other_shares(own, monkeypatch, share):  # noqa: F811
                     lambda pictures: len(pictures) == 8, "test_share", "expected more than 0")
 
 
-@pytest.mark.parametrize("size", [np.uint8(200), np.bool_(True), Decimal(16), float("nan"),
+@pytest.mark.parametrize("size", [np.uint8(120), np.bool_(True), Decimal(16), float("nan"),
                                   b"16", [16], "", np.datetime64(16, "D")])
 def test_f16_sizes_of_few_bits(own, flowers, monkeypatch, size):  # noqa: F811
-    """A size out of an array of bytes, 200 of which times 76 is no byte; a Decimal; a list."""
+    """A size out of an array of bytes, 120 of which times 76 is no byte; a Decimal; a list."""
     monkeypatch.setattr(photographs, "side_of", unchecked(photographs.side_of))
     for load_, folder in ((load_folder, own), (load_flowers, flowers)):
         read_or_refused(lambda load_=load_, folder=folder: unchecked(load_)(folder, size=size),
-                        lambda mine: mine.images.shape[-1] == 238 and type(mine.crop) is int,
+                        lambda mine: mine.images.shape[-1] == 142 and type(mine.crop) is int,
                         f"size {size!r}", "expected a whole number")
     read_or_refused(lambda: unchecked(load_blooms)(4, size),
-                    lambda mine: mine.images.shape == (4, 3, 200, 200), f"size {size!r}",
+                    lambda mine: mine.images.shape == (4, 3, 120, 120), f"size {size!r}",
                     "expected a whole number")
 
 
