@@ -71,7 +71,7 @@ def load_birds(
     labels = column("image_class_labels.txt", lambda text: classes.index(int(text)),
                     f"an id and a class, 1 to {photographs.MOST_CLASSES:,}")
     trained = column("train_test_split.txt", ("0", "1").index, "an id, and 1 (train) or 0 (test)")
-    boxes = column("bounding_boxes.txt", _box, "an id, x, y, and a width and a height in pixels")
+    boxes = column("bounding_boxes.txt", _box, "an id, x, y, and a width and a height above 0")
     photo_paths = [photos / name for name in names.values()]
     photo_state = photographs.signature_of(
         folder / "images.txt", folder / "bounding_boxes.txt", photos, code=__name__, few=True)
@@ -142,6 +142,9 @@ def read_photo(path: Path, box: Box, side: int) -> UInt8[np.ndarray, "3 {side} {
     """The square about the bird in a photo, resized to `side` pixels."""
     with pictures.opened_photo("birds", path) as image:
         width, cut = image.width, bird_square(box, *image.size)
+        if any(box[i] + box[i + 2] > 1.05 * image.size[i] + 1 for i in (0, 1)):
+            raise ValueError(f"its box {box} (x, y, width, height) reaches beyond {image.width} by "
+                             f"{image.height} pixels, expected those of the photo as published")
         enough = 2 * side / (cut[2] - cut[0])  # of the photo's size: decode no more pixels
         drawn = image.draft("RGB", tuple(math.ceil(enough * length) for length in image.size))
         scale = drawn[1][2] / width if drawn else 1
@@ -159,10 +162,9 @@ def bird_square(box: Box, width: int, height: int) -> Box:
     one about the bird: nothing is stretched. Raises ValueError for a box outside the picture.
     """
     x, y, w, h = box
-    beyond = x + w > 1.05 * width + 1 or y + h > 1.05 * height + 1  # it is another photo's
-    if beyond or x >= width or y >= height or x + w <= 0 or y + h <= 0:
-        raise ValueError(f"its box {box} (x, y, width, height) lies outside, expected it within "
-                         f"{width} by {height} pixels")
+    if x >= width or y >= height or x + w <= 0 or y + h <= 0:
+        raise ValueError(f"its box {box} (x, y, width, height) lies wholly outside, expected it "
+                         f"within {width} by {height} pixels")
     center_x, center_y, reach = x + w / 2, y + h / 2, 0.75 * max(w, h)
     left, right = max(center_x - reach, 0), min(center_x + reach, width)
     top, bottom = max(center_y - reach, 0), min(center_y + reach, height)

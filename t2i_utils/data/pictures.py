@@ -55,7 +55,7 @@ def rgb(image: Image.Image, upright: bool = False) -> Image.Image:
         image.info["transparency"] = tuple(level >> 8 for level in clear)
     if image.mode[0] in "IF":
         sixteen = image.mode.startswith("I;16") or image.mode == "I" and image.format == "PNG"
-        if not sixteen or "12" in depth:
+        if not sixteen or "I;12" in str(depth):
             raise ValueError(f"found pixels of kind {image.mode}, expected 8 or 16 bits a channel")
         numbers = np.asarray(image).astype(np.int64)
         if getattr(image, "tag_v2", {}).get(262) == 0:  # a TIFF in which white is 0
