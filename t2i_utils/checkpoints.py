@@ -83,11 +83,7 @@ class Checkpoint:
 
 
 def save(
-    path: str | Path,
-    players,
-    history: History,
-    step: int,
-    seed: int,
+    path: str | Path, players, history: History, step: int, seed: int,
     run: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a run's whole state to `path`, atomically: a failure leaves the file before it.

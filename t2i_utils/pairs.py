@@ -33,13 +33,9 @@ class Pairs:
 
 
 def load_pairs(
-    dataset: str,
-    size: int,
-    data_dir: str | os.PathLike | None = None,
-    image_dir: str | os.PathLike | None = None,
-    pictures: int = 20000,
-    encoder: str | os.PathLike = "shipped",
-    device: str | torch.device = "cpu",
+    dataset: str, size: int, data_dir: str | os.PathLike | None = None,
+    image_dir: str | os.PathLike | None = None, pictures: int = 20000,
+    encoder: str | os.PathLike = "shipped", device: str | torch.device = "cpu",
 ) -> Pairs:
     """The data set of that name, its pictures of side `size`, its sentences by that encoder.
 

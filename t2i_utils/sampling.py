@@ -57,12 +57,8 @@ def painter_of(run_dir: str | os.PathLike | None, with_data: bool = False) -> Pa
 
 
 def sample(
-    sentences: Sequence[str],
-    out: str | os.PathLike,
-    run_dir: str | os.PathLike | None = None,
-    from_split: str | None = None,
-    number: int = 4,
-    seed: int = 0,
+    sentences: Sequence[str], out: str | os.PathLike, run_dir: str | os.PathLike | None = None,
+    from_split: str | None = None, number: int = 4, seed: int = 0,
 ) -> list[Path]:
     """Draw `number` pictures of each sentence; returns the files that were written.
 

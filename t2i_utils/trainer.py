@@ -157,10 +157,7 @@ def batches_of(settings: Settings, pairs: Pairs, side: int | None = None) -> Bat
 
 
 def steps_of(
-    settings: Settings,
-    stage: int,
-    pictures: int,
-    epochs: int | None = None,
+    settings: Settings, stage: int, pictures: int, epochs: int | None = None,
     processes: int | None = None,
 ) -> int:
     """How many steps a stage takes: as many as were given, or whole epochs of so many pictures.

@@ -10,9 +10,11 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path, PureWindowsPath
 from urllib.error import HTTPError
+from urllib.parse import quote
 from urllib.request import Request, urlopen
 
 from tqdm.auto import tqdm
@@ -20,6 +22,7 @@ from tqdm.auto import tqdm
 from t2i_utils import files
 
 ROOM, RATIO = 64 << 20, 20  # unpacked it may take ROOM bytes, and RATIO for each of its own
+ADDRESS = ":/?#[]@!$&'()*+,;=%~"  # what a URL has besides letters and numbers
 DISK = (*files.FULL, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)  # no member's fault
 
 
@@ -34,7 +37,9 @@ def fetch(url: str, path: str | os.PathLike, sha256: str, *, timeout: float = 60
     where the server refuses, and where the disk is full or cannot be written: what came stays.
     Raises ConnectionError where the server is not reached or the transfer breaks off.
     """
-    path = Path(path)
+    path, sha256 = files.expanded(path), sha256.strip().lower()
+    if path.is_dir():
+        raise ValueError(f"{path}: found a folder, expected the path of the file to fetch")
     part = path.with_name(f"{path.name}.part")
     if not url.startswith(("http://", "https://")):
         raise ValueError(f"cannot fetch {url!r}: expected a URL of http or https")
@@ -61,7 +66,7 @@ def extract(archive: str | os.PathLike, folder: str | os.PathLike) -> Path:
     that has a hostile member: a link, a device, a name that is absolute, has `..` in it, or that no
     disk takes. Raises OSError where the disk is full or cannot be written.
     """
-    archive, folder = Path(archive), Path(folder)
+    archive, folder = files.expanded(archive), files.expanded(folder)
     with open(archive, "rb") as file:  # one that is not there is told as such
         zipped = file.read(4) == b"PK\3\4" or archive.suffix.lower() == ".zip"
     if os.path.lexists(folder):
@@ -125,7 +130,7 @@ def _request(url: str, start: int, timeout: float) -> tuple[HTTPResponse, int]:
     """The response to a request for the bytes from `start` on, and where it really starts."""
     wanted = {"Range": f"bytes={start}-"} if start else {}
     try:
-        response = urlopen(Request(url, headers=wanted), timeout=timeout)
+        response = urlopen(Request(quote(url, safe=ADDRESS), headers=wanted), timeout=timeout)
         if not start or response.status != 206:
             return response, 0
         if re.match(rf"bytes {start}-", response.headers.get("Content-Range", "")):
@@ -158,6 +163,10 @@ def _untar(archive: Path, folder: Path):
 
 def _unzip(archive: Path, folder: Path):
     with zipfile.ZipFile(archive) as file:
+        for member in file.infolist():
+            with suppress(UnicodeError):  # some tools write UTF-8 and do not say so
+                if not member.flag_bits & 0x800:
+                    member.filename = member.filename.encode("cp437").decode()
         plain = (0, stat.S_IFREG, stat.S_IFDIR)  # 0 where it was not packed on Unix
         members = ((m, m.filename, m.file_size, stat.S_IFMT(m.external_attr >> 16) in plain)
                    for m in file.infolist())  # fmt: skip

@@ -63,7 +63,8 @@ def find_folder(
         raise FileNotFoundError(f"{name}: data_dir is None, expected a folder; {how_to_get_it}")
     given = place(data_dir)
     folders = [given, given / inside]
-    missing = [[part for part in parts if not (folder / part).exists()] for folder in folders]
+    missing = [[part for part in parts if not (at / part).exists()
+                or not (at / part).suffix and not (at / part).is_dir()] for at in folders]
     best = min((0, 1), key=lambda i: len(missing[i]))
     near = [folders[best], given] if captions_dir is None else [place(captions_dir)]
     choice = [folder / text for folder in near for text in TEXTS]

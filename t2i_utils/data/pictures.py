@@ -26,6 +26,9 @@ def opened_photo(name: str, path: Path) -> Iterator[Image.Image]:
     """A photo to decode inside the `with`: ValueError naming it where that fails."""
     try:
         with open(path, "rb") as file, Image.open(file) as image:  # a path might be mapped
+            data = path.read_bytes() if image.format == "JPEG" else b""
+            if data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda"):  # its end; its last header
+                raise ValueError("found no end of the picture, expected a whole JPEG")
             yield image
     except Exception as error:  # a broken file can provoke nearly any
         found = in_its_place(path)
@@ -45,6 +48,7 @@ def rgb(image: Image.Image, upright: bool = False) -> Image.Image:
         raise ValueError(f"found {image.width} by {image.height} pixels, expected at most {most:,} "
                          "where they cannot be decoded smaller")
     depth = image.tile[0][3] if image.tile else ""
+    image.load()  # here: what is damaged raises once only
     with suppress(Exception):  # EXIF data that cannot be read turn nothing
         if upright:
             ImageOps.exif_transpose(image, in_place=True)
