@@ -78,11 +78,11 @@ def load_birds(
     text_state = photographs.signature_of(folder / "images.txt", texts, code=__name__, few=True)
     classes, train = torch.tensor(labels) - 1, torch.tensor(trained) == 1
     splits = {"train": train.nonzero().ravel(), "test": (~train).nonzero().ravel()}
-    if min(map(len, splits.values())) == 0:
-        raise ValueError(f"birds: {folder / PARTS[-1]}: found {train.sum()} times 1 in {len(train)} "
-                         "lines, expected both 0 and 1")
     if split == "class_disjoint":
         splits = photographs.class_disjoint_splits("birds", classes, test_share=50 / 200)
+    elif min(map(len, splits.values())) == 0:
+        raise ValueError(f"birds: {folder / PARTS[-1]}: found {int(train.sum())} of {len(train)} to "
+                         "train on, expected both 0 and 1")
     return CaptionedImages(
         name="birds",
         class_names=read_class_names(folder, photo_paths, labels),

@@ -28,7 +28,7 @@ def opened_photo(name: str, path: Path) -> Iterator[Image.Image]:
         with open(path, "rb") as file, Image.open(file) as image:  # a path might be mapped
             data = path.read_bytes() if image.format == "JPEG" else b""
             if data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda"):  # its end; its last header
-                raise ValueError("found no end of the picture, expected a whole JPEG")
+                raise ValueError("truncated: found no end of the picture, expected a JPEG's")
             yield image
     except Exception as error:  # a broken file can provoke nearly any
         found = in_its_place(path)
