@@ -81,8 +81,8 @@ def load_birds(
     if split == "class_disjoint":
         splits = photographs.class_disjoint_splits("birds", classes, test_share=50 / 200)
     elif min(map(len, splits.values())) == 0:
-        raise ValueError(f"birds: {folder / PARTS[-1]}: found {int(train.sum())} of {len(train)} to "
-                         "train on, expected both 0 and 1")
+        raise ValueError(f"birds: {folder / PARTS[-1]}: found {int(train.sum())} of {len(train)} "
+                         "to train on, expected both 0 and 1")
     return CaptionedImages(
         name="birds",
         class_names=read_class_names(folder, photo_paths, labels),
