@@ -37,7 +37,9 @@ def fetch(url: str, path: str | os.PathLike, sha256: str, *, timeout: float = 60
     where the server refuses, and where the disk is full or cannot be written: what came stays.
     Raises ConnectionError where the server is not reached or the transfer breaks off.
     """
-    path, sha256 = files.expanded(path), sha256.strip().lower()
+    path, sha256 = files.expanded(path), str(sha256).strip().lower()
+    if not re.fullmatch("[0-9a-f]{64}", sha256):
+        raise ValueError(f"sha256: found {sha256!r}, expected 64 digits and letters from a to f")
     if path.is_dir():
         raise ValueError(f"{path}: found a folder, expected the path of the file to fetch")
     part = path.with_name(f"{path.name}.part")

@@ -20,6 +20,9 @@ def to_unit(images: UInt8[Tensor, "..."] | UInt8[np.ndarray, "..."]) -> Float[Te
 
 def to_bytes(images: Float[Tensor, "..."]) -> UInt8[Tensor, "..."]:
     """Floats in [-1, 1] (what lies outside is clipped) to bytes; undoes `to_unit` exactly."""
+    images = torch.as_tensor(images)
+    if not images.is_floating_point():
+        raise TypeError(f"found {images.dtype}, expected floats in [-1, 1]")
     return images.float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
 
 
@@ -222,13 +225,8 @@ class Batches(torch.utils.data.Dataset):
 
     def __init__(
         self,
-        data: CaptionedImages,
-        embeddings: Float[Tensor, "N k T"] | None,
-        split: str,
-        batch_size: int,
-        seed: int,
-        mean_of: int = 1,
-        near_misses: int = 1,
+        data: CaptionedImages, embeddings: Float[Tensor, "N k T"] | None, split: str,
+        batch_size: int, seed: int, mean_of: int = 1, near_misses: int = 1,
     ):
         if split not in data.splits:
             raise ValueError(f"{data.name}: unknown split {split!r}, not of {list(data.splits)}")

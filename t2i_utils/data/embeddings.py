@@ -99,7 +99,11 @@ def read_pickle(path: Path) -> Any:
         changed = b"\r\n" in data and data.count(b"\n") == data.count(b"\r\n")
         if b"\0" not in data and data[:1] not in b"\x80]":  # text: it escapes its own line ends
             data = re.sub(rb"\r+\n", b"\n", data) if b"\n" in data else data.replace(b"\r", b"\n")
-        return _ArrayUnpickler(data).load()
+        whole = _ArrayUnpickler(data)
+        found = whole.load()
+        if whole.rest.read().strip(b"\r\n\x1a\0"):
+            raise ValueError("more behind its end")
+        return found
     except Exception as error:  # a broken file can provoke nearly any
         kind, expected = ValueError, "a whole pickle"
         found = f"{type(error).__name__} ({error!s:.200}) while reading"
@@ -126,7 +130,8 @@ class _ArrayUnpickler(pickle._Unpickler):
     """
 
     def __init__(self, data: bytes):
-        super().__init__(io.BytesIO(data), encoding="latin1")
+        self.rest = io.BytesIO(data)
+        super().__init__(self.rest, encoding="latin1")
         self.room = len(data)  # bytes that all arrays together may take
 
     def find_class(self, module: str, name: str) -> Any:

@@ -48,10 +48,17 @@ def load_flowers(
     """
     if split not in SPLITS:
         raise ValueError(f"unknown split: found {split!r}, expected one of {', '.join(SPLITS)}")
+    if not isinstance(download, bool):
+        raise TypeError(f"flowers: download {download!r}, expected True or False")
     if download and data_dir not in (None, ""):
         from torchvision.datasets import Flowers102  # here, as it takes a second to import
 
-        Flowers102(photographs.place(data_dir), download=True)
+        place = photographs.place(data_dir)
+        try:
+            Flowers102(place, download=True)
+        except (OSError, RuntimeError) as error:
+            found = f"cannot download into {place}: {error}"
+            raise OSError(f"flowers: {found}; {HOW_TO_GET_IT}") from error
     side = photographs.side_of("flowers", size)
     folder, texts = photographs.find_folder(
         "flowers", data_dir, "flowers-102", PARTS, HOW_TO_GET_IT, captions_dir)

@@ -30,6 +30,7 @@ SENTENCES = 10
 TEXTS = ("text_c10", "text")  # the folder of the sentences, in whose place some have the second
 LOOKED_AT = 300  # files of a published folder: of more, so many are looked at
 MOST_CLASSES = 10_000
+ELSEWHERE = {".icloud", ".nextcloud", ".owncloud"}  # notes that a file is not here, but there
 Place = str | int | os.PathLike | None  # a folder: `-p data_dir 2024` is a number
 LEFT_BY_TOOLS = re.compile(r"\.(?!.*\.icloud$)|~\$|~syncthing~|@(eaDir|tmp|__thumb|Recycle)"
                            r"|__MACOSX$|lost\+found$|System Volume Information$"
@@ -105,7 +106,7 @@ def listed(name: str, folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
                 paths += [Path(file.path)] if suffix.lower() in suffixes else []
         for stem, found in kinds.items():
             alone = ".txt" in found and len(found) > 1 and not found & set(suffixes)
-            if alone or ".icloud" in found:  # the second: a note that the file is elsewhere
+            if alone or found & ELSEWHERE:
                 raise ValueError(f"{name}: {own.path}/{stem}: found {' and '.join(sorted(found))}, "
                                  f"expected a picture, one of {', '.join(suffixes)}")
     return sorted(paths)
@@ -176,8 +177,10 @@ def read_captions(
     captions, paths = [], _all_there(name, "captions", root, paths)
     for path in paths:
         lines = [x.strip(texts.AROUND) for x in texts.read_lines(name, path)]
-        if "" in lines:
-            raise ValueError(f"{name}: {path}, line {lines.index('') + 1}: empty sentence")
+        shown = [any(unicodedata.category(c)[0] not in "ZC" and c != "\u2800" for c in x)
+                 for x in lines]  # something that is seen
+        if not all(shown):
+            raise ValueError(f"{name}: {path}, line {shown.index(False) + 1}: empty sentence")
         captions.append([line.lower() for line in lines])
     counts = Counter(map(len, captions))
     most = count or counts.most_common(1)[0][0] or 1
@@ -254,7 +257,8 @@ def signature_of(*places: Path, code: str = "", few: bool = False) -> str:
                                      for own in readers))  # fmt: skip
     folders = [at for at in places if at.is_dir()]
     folders += [Path(x.path) for at in folders if few for x in _scanned(at) if x.is_dir()]
-    inside = sorted((str(at.resolve()), x.name, x.path) for at in folders for x in _scanned(at))
+    inside = sorted((place, x.name, x.path) for place, at in ((str(at.resolve()), at)
+                    for at in folders) for x in _scanned(at))  # fmt: skip
     digest.update(repr([names for *names, _ in inside]).encode("utf-8", "surrogateescape"))
     step = max(1, len(inside) // LOOKED_AT) if few else 1
     alone = [at for at in (*places, *folders) if few or at not in folders]

@@ -26,9 +26,10 @@ def opened_photo(name: str, path: Path) -> Iterator[Image.Image]:
     """A photo to decode inside the `with`: ValueError naming it where that fails."""
     try:
         with open(path, "rb") as file, Image.open(file) as image:  # a path might be mapped
-            data = path.read_bytes() if image.format == "JPEG" else b""
-            if data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda"):  # its end; its last header
-                raise ValueError("truncated: found no end of the picture, expected a JPEG's")
+            behind, data = file.tell(), path.read_bytes()  # behind the header
+            jpeg, webp = image.format in ("JPEG", "MPO"), image.format == "WEBP"
+            if jpeg and b"\xff\xd9" not in data[behind:] or webp and data.endswith(bytes(64)):
+                raise ValueError("truncated: found no end of the picture, expected a whole one")
             yield image
     except Exception as error:  # a broken file can provoke nearly any
         found = in_its_place(path)

@@ -68,9 +68,7 @@ class Judges:
 
 
 def judges(
-    side: int = 64,
-    theta: nn.Module | None = None,
-    device: torch.device | str = "cpu",
+    side: int = 64, theta: nn.Module | None = None, device: torch.device | str = "cpu",
     features: nn.Module | None = None,
 ) -> Judges:
     """The shipped classifiers, for pictures of that side, and θ (`load_picture_encoder`), if given.
@@ -271,12 +269,7 @@ class Shares:
 
 
 def by_classifiers(
-    shares: Shares,
-    images: Tensor,
-    features: Tensor,
-    exam: Exam,
-    rows: Tensor,
-    judges: Judges,
+    shares: Shares, images: Tensor, features: Tensor, exam: Exam, rows: Tensor, judges: Judges,
     slow: bool,
 ) -> None:
     """Attributes one by one, jointly, by the second classifier, and for shuffled sentences."""

@@ -96,12 +96,8 @@ def flowers_true_of(
 
 
 def blooms_exam(
-    data: CaptionedImages,
-    encode: Encode,
-    number: int = 2048,
-    held_out: float = 0.25,
-    seed: int = 0,
-    memory: int = 4096,
+    data: CaptionedImages, encode: Encode, number: int = 2048, held_out: float = 0.25,
+    seed: int = 0, memory: int = 4096,
 ) -> Exam:
     """`number` sentences about withheld combinations that name petal colour, shape and centre.
 

@@ -155,7 +155,7 @@ def test_k02_a_mark_of_direction(own):  # noqa: F811
     first(own, "txt").write_text("\u200ea red flower\n\u200eround\n\u200e\n", encoding="utf-8")
     read_or_refused(lambda: load_folder(own, size=16),
                     lambda found: [x.strip("\u200e") for x in found.captions[0]]
-                    == ["a red flower", "round"], "p0.txt", "expected 2")  # fmt: skip
+                    == ["a red flower", "round"], "p0.txt, line 3: empty sentence")  # fmt: skip
 
 
 # ---- 3: hidden and odd names --------------------------------------------------------------------
