@@ -75,10 +75,9 @@ def extract(archive: str | os.PathLike, folder: str | os.PathLike) -> Path:
         raise FileExistsError(f"{folder} is there already: move it away to extract {archive}")
     with files.explained(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f"{folder.name}.", dir=folder.parent) as neighbour:
-        whole = Path(neighbour) / "whole"  # the neighbour is private, which `folder` need not be
-        whole.mkdir()
-        with files.explained(folder):
+        with tempfile.TemporaryDirectory(prefix=f"{folder.name}.", dir=folder.parent) as neighbour:
+            whole = Path(neighbour) / "whole"  # its neighbour is private, as `folder` need not be
+            whole.mkdir()
             try:
                 (_unzip if zipped else _untar)(archive, whole)
             except Exception as error:  # a broken archive can provoke nearly any

@@ -31,9 +31,7 @@ HOW_TO_GET_IT = """expected there (or in its folder CUB_200_2011/, as the archiv
 
 
 def load_birds(
-    data_dir: photographs.Place = None,
-    size: int = 64,
-    split: str = "class_disjoint",
+    data_dir: photographs.Place = None, size: int = 64, split: str = "class_disjoint",
     captions_dir: photographs.Place = None,
 ) -> CaptionedImages:
     """CUB-200-2011 from its published layout; batches are random crops of side `size`, in pixels.
@@ -67,8 +65,8 @@ def load_birds(
     def column(file: str, parse: Callable[[str], Any], expected: str) -> list:
         return list(read_table(folder / file, parse, expected, list(names)).values())
 
-    classes = range(photographs.MOST_CLASSES + 1)  # class 0 is told with its folder
-    labels = column("image_class_labels.txt", lambda text: classes.index(int(text)),
+    may_be = range(photographs.MOST_CLASSES + 1)  # class 0 is told with its folder
+    labels = column("image_class_labels.txt", lambda text: may_be.index(int(text)),
                     f"an id and a class, 1 to {photographs.MOST_CLASSES:,}")
     trained = column("train_test_split.txt", ("0", "1").index, "an id, and 1 (train) or 0 (test)")
     boxes = column("bounding_boxes.txt", _box, "an id, x, y, and a width and a height above 0")

@@ -44,7 +44,8 @@ def load_flowers(
     does not have: they may be in a `captions_dir`. Pictures and sentences are cached; a changed
     folder is noticed as `photographs.signature_of` says.
 
-    Raises ValueError for an unknown split or a broken file, FileNotFoundError for missing ones.
+    Raises ValueError for an unknown split or a broken file, FileNotFoundError for missing ones,
+    OSError where the download fails.
     """
     if split not in SPLITS:
         raise ValueError(f"unknown split: found {split!r}, expected one of {', '.join(SPLITS)}")

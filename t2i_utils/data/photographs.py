@@ -205,8 +205,7 @@ def cached_captions(
         with files.whole(cached, len(text), cache_advice()) as part:
             part.write_bytes(text)
 
-    return files.made_once(
-        cached, write, cache_advice(), lambda: json.loads(cached.read_bytes()))
+    return files.made_once(cached, write, cache_advice(), lambda: json.loads(cached.read_bytes()))
 
 
 def cached_photos(

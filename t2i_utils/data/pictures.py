@@ -1,5 +1,6 @@
 """Photographs decoded as people see them: upright, on white, eight bits a channel; or refused."""
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,8 +26,9 @@ def read_square(name: str, path: Path, side: int) -> UInt8[np.ndarray, "3 {side}
 def opened_photo(name: str, path: Path) -> Iterator[Image.Image]:
     """A photo to decode inside the `with`: ValueError naming it where that fails."""
     try:
-        with open(path, "rb") as file, Image.open(file) as image:  # a path might be mapped
-            behind, data = file.tell(), path.read_bytes()  # behind the header
+        file = io.BytesIO(path.read_bytes())  # a path might be mapped
+        with Image.open(file) as image:
+            behind, data = file.tell(), file.getvalue()  # behind the header
             jpeg, webp = image.format in ("JPEG", "MPO"), image.format == "WEBP"
             if jpeg and b"\xff\xd9" not in data[behind:] or webp and data.endswith(bytes(64)):
                 raise ValueError("truncated: found no end of the picture, expected a whole one")

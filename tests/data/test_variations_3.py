@@ -40,7 +40,6 @@ from test_flowers import LABELS  # noqa: E402
 from test_flowers import captions as flower_captions  # noqa: E402
 from test_flowers import folder as flowers  # noqa: E402, F401
 from test_flowers import photo as flower_photo  # noqa: E402
-from test_more_variations import unpacked  # noqa: E402
 from test_other_peoples_files import TWO, clear, first, linux  # noqa: E402
 from test_other_peoples_files import own as own  # noqa: E402
 from test_variations import (  # noqa: E402
@@ -62,6 +61,7 @@ from test_variations import (  # noqa: E402
     upright,
     with_first,
 )
+from test_variations_2 import unpacked  # noqa: E402
 
 from t2i_utils.__main__ import main  # noqa: E402
 from t2i_utils.data import folder as folder_reader  # noqa: E402

@@ -1,6 +1,6 @@
 """Five further variations of each of ten kinds of other people's files: read rightly, or refused.
 
-The names count the kinds, as in `test_last_variations.py`; nothing of those files is tried again.
+The names count the kinds, as in `test_variations_4.py`; nothing of those files is tried again.
 """
 
 import io
@@ -29,9 +29,6 @@ from test_birds import folder as birds  # noqa: E402, F401
 from test_embeddings import arrays  # noqa: E402
 from test_embeddings import write as write_pickles  # noqa: E402
 from test_flowers import folder as flowers  # noqa: E402, F401
-from test_last_variations import NOISE, lines  # noqa: E402
-from test_more_variations import no_annotations as no_annotations  # noqa: E402
-from test_more_variations import unpacked  # noqa: E402
 from test_other_peoples_files import TWO, first, linux  # noqa: E402
 from test_other_peoples_files import own as own  # noqa: E402
 from test_variations import (  # noqa: E402
@@ -43,6 +40,9 @@ from test_variations import (  # noqa: E402
     unchecked,
     with_first,
 )
+from test_variations_2 import no_annotations as no_annotations  # noqa: E402
+from test_variations_2 import unpacked  # noqa: E402
+from test_variations_4 import NOISE, lines  # noqa: E402
 
 from t2i_utils.data import load  # noqa: E402
 from t2i_utils.data.archives import extract, fetch  # noqa: E402

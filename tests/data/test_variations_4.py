@@ -32,8 +32,6 @@ from test_embeddings import write as write_pickles  # noqa: E402
 from test_flowers import LABELS  # noqa: E402
 from test_flowers import captions as flower_captions  # noqa: E402
 from test_flowers import folder as flowers  # noqa: E402, F401
-from test_more_variations import no_annotations as no_annotations  # noqa: E402
-from test_more_variations import unpacked  # noqa: E402
 from test_other_peoples_files import TWO, first, linux  # noqa: E402
 from test_other_peoples_files import own as own  # noqa: E402
 from test_variations import (  # noqa: E402
@@ -48,6 +46,8 @@ from test_variations import (  # noqa: E402
     upright,
     with_first,
 )
+from test_variations_2 import no_annotations as no_annotations  # noqa: E402
+from test_variations_2 import unpacked  # noqa: E402
 
 from t2i_utils.data import load  # noqa: E402
 from t2i_utils.data.archives import extract, fetch  # noqa: E402
