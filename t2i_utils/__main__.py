@@ -169,19 +169,10 @@ RUN = option("run_dir", type=Place(), default=None, help="A run's folder.")
 @cli.command()
 @click.argument("sentences", nargs=-1)
 @RUN
-@option(
-    "file",
-    type=click.File("rb"),
-    default=None,
-    help="A text file of sentences, one a line; - reads what is piped in.",
-)
-@click.option(
-    "--from",
-    "from_split",
-    type=click.Choice(["test", "train"]),
-    default=None,
-    help="Sentences of the run's data set in place of your own.",
-)
+@option("file", type=click.File("rb"), default=None,
+        help="A text file of sentences, one a line; - reads what is piped in.")
+@click.option("--from", "from_split", type=click.Choice(["test", "train"]), default=None,
+              help="Sentences of the run's data set in place of your own.")
 @option("number", type=click.IntRange(1, 10_000), default=4,
         help="Pictures of each sentence; with --from, sentences.")
 @option("seed", type=SEED, default=0, help="Of the noise: one picture for a sentence.")
@@ -233,14 +224,8 @@ def evaluate(run_dir, number, seed, as_json):
 
 def as_text(card) -> str:
     """A card as JSON: {"face": …, "columns": {column: {row: [value, error]}}}; null: not known."""
-
-    def known(value):
-        return value if math.isfinite(value) else None
-
-    columns = {
-        name: {row: [known(v) for v in measure] for row, measure in column.items()}
-        for name, column in card.columns.items()
-    }
+    columns = {name: {row: [value if math.isfinite(value) else None for value in measure]
+                      for row, measure in column.items()} for name, column in card.columns.items()}
     return json.dumps({"face": card.face, "columns": columns}, ensure_ascii=False, indent=1)
 
 
@@ -248,12 +233,8 @@ def as_text(card) -> str:
 
 
 @cli.command("data")
-@option(
-    "dataset",
-    type=click.Choice(["embeddings", *(name for name in DATA_SETS if name != "blooms")]),
-    default="flowers",
-    help="Which layout to look for.",
-)
+@option("dataset", type=click.Choice(["embeddings", *(x for x in DATA_SETS if x != "blooms")]),
+        default="flowers", help="Which layout to look for.")
 @option("data_dir", type=Place(), default=None, help="The folder of the data set.")
 @option("image_dir", type=Place(), default=None, help="Beside embeddings: it holds jpg/.")
 @click.option("--fetch", is_flag=True, help="Download what a program can, and verify it.")

@@ -92,21 +92,15 @@ def save(
     naming file, bytes needed and bytes free where the disk refuses, TypeError naming what cannot
     be stored.
     """
-    tensors = {
-        f"{name}/{key}": value
-        for name in NETWORKS
-        for key, value in getattr(players, name).state_dict().items()
-    }
+    tensors = {f"{name}/{key}": value for name in NETWORKS
+               for key, value in getattr(players, name).state_dict().items()}
     rest = {name: getattr(players, name).state_dict() for name in OPTIMISERS}
     rest["schedulers"] = [scheduler.state_dict() for scheduler in players.schedulers]
     rest["scaler"] = players.scaler.state_dict() if players.scaler is not None else None
     rest["history"] = dict(history)
     rest["snapshots"] = history.snapshots
     metadata = {
-        "format": FORMAT,
-        "step": str(step),
-        "seed": str(seed),
-        "seconds": repr(history.seconds),
+        "format": FORMAT, "step": str(step), "seed": str(seed), "seconds": repr(history.seconds),
         "run": json.dumps(dict(run or {})),
         "kinds": json.dumps(_kinds(players)),
         "rest": json.dumps(_pack(rest, "rest", tensors)),

@@ -33,10 +33,10 @@ class Held(OSError):
     """Another process is at it; says which one, where and since when."""
 
 
-def expanded(path: str | os.PathLike) -> Path:
+def expanded(path: str | os.PathLike, called: str = "path") -> Path:
     """The path with `~` for the home folder spelled out. TypeError for what is no path."""
     if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"found {path!r} ({type(path).__name__}), expected a path")
+        raise TypeError(f"{called}: found {path!r} ({type(path).__name__}), expected a path")
     path = Path(path)
     try:
         return path.expanduser()

@@ -308,12 +308,8 @@ class Study:
         if self.runs:
             _known("record", {name}, [run["records"] for run in self.runs])
             _known("parameter", set(parameters), [run["parameters"] for run in self.runs])
-        return [
-            run["records"][name]
-            for run in self.runs
-            if name in run["records"]
-            and all(run["parameters"].get(key) == value for key, value in parameters.items())
-        ]
+        return [run["records"][name] for run in self.runs if name in run["records"] and all(
+            run["parameters"].get(key) == value for key, value in parameters.items())]
 
 
 def _known(what: str, names: set[str], rows: list[dict]) -> None:
@@ -368,7 +364,7 @@ def cache_advice() -> str:
 
 
 def _cache_place() -> str:
-    return os.environ.get("T2I_CACHE") or "~/.cache/t2i"
+    return os.environ.get("T2I_CACHE", "").strip() or "~/.cache/t2i"
 
 
 def pretrained(name: str) -> Path:

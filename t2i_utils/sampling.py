@@ -125,9 +125,8 @@ def written(
     with files.whole(out, folder=True) as draft:
         for name, image in zip(names, images, strict=True):
             save_image(image, draft / name, format="png")
-        (draft / "sentences.txt").write_text(
-            "".join(f"{i:03} {' '.join(s.split())}\n" for i, s in enumerate(sentences)), "utf-8"
-        )
+        lines = (f"{i:03} {' '.join(s.split())}\n" for i, s in enumerate(sentences))
+        (draft / "sentences.txt").write_text("".join(lines), "utf-8")
     return [out / name for name in names]
 
 

@@ -172,11 +172,8 @@ def _lambda(thing: types.FunctionType) -> ast.AST | None:
     """A lambda's own syntax, and not the lines on which it stands."""
     spots = [((top, left), (bottom, right))
              for top, bottom, left, right in thing.__code__.co_positions() if right]  # fmt: skip
-    inside = [
-        node
-        for node in ast.walk(ast.parse("".join(inspect.findsource(thing)[0])))
-        if isinstance(node, ast.Lambda)
-        and all((node.lineno, node.col_offset) <= begin and
-                end <= (node.end_lineno, node.end_col_offset) for begin, end in spots)
-    ]  # fmt: skip
+    inside = [node for node in ast.walk(ast.parse("".join(inspect.findsource(thing)[0])))
+              if isinstance(node, ast.Lambda)
+              and all((node.lineno, node.col_offset) <= begin and
+                      end <= (node.end_lineno, node.end_col_offset) for begin, end in spots)]
     return min(inside, key=lambda node: len(ast.unparse(node)), default=None)

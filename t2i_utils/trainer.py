@@ -299,9 +299,8 @@ def train(
         for stage in stages:
             if until_epoch is not None and until_epoch <= 0:
                 break
-            histories[stage] = _train_stage(
-                settings, pairs, run_dir, stage, until_epoch, progress, checkpoint_every, stages
-            )
+            histories[stage] = _train_stage(settings, pairs, run_dir, stage, until_epoch, progress,
+                                            checkpoint_every, stages)
             if until_epoch is not None:
                 until_epoch -= getattr(settings, f"epochs{stage}")
     return histories

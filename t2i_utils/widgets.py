@@ -4,6 +4,7 @@ import html
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from matplotlib.figure import Figure
 
@@ -16,13 +17,15 @@ WRAPPED = """<style>.jupyter-button.t2i-choice {
 }</style>"""
 
 
-def _in_notebook() -> bool:
-    try:
+def _in_notebook(what: str) -> bool:
+    with suppress(ImportError):
         import ipywidgets  # noqa: F401
         from IPython import get_ipython
-    except ImportError:
-        return False
-    return hasattr(get_ipython(), "kernel")  # IPython in a terminal has none
+
+        if hasattr(get_ipython(), "kernel"):  # IPython in a terminal has none
+            return True
+    print(f"{what} needs a notebook with ipywidgets; the figures beside it do not.")
+    return False
 
 
 def sentence_box(draw: Callable[[str], Figure], sentence: str = "") -> None:
@@ -31,8 +34,7 @@ def sentence_box(draw: Callable[[str], Figure], sentence: str = "") -> None:
     Errors and warnings of `draw` stand there as text. Where ipywidgets (7.7 or newer) or a
     notebook is missing, one line is printed and nothing is drawn.
     """
-    if not _in_notebook():
-        print("The sentence box needs a notebook with ipywidgets; the figures beside it do not.")
+    if not _in_notebook("The sentence box"):
         return
     import ipywidgets
     from IPython.display import display
@@ -68,19 +70,15 @@ def slider(draw: Callable[[int], Figure], labels: Sequence[str], description: st
     Every picture is drawn once, when it is first asked for. Where ipywidgets (7.7 or newer) or a
     notebook is missing, one line is printed and nothing is drawn.
     """
-    if not _in_notebook():
-        print("The slider needs a notebook with ipywidgets; the figures beside it do not.")
+    if not _in_notebook("The slider"):
         return
     import ipywidgets
     from IPython.display import display
 
     drawn: dict[int, str] = {}
     choice = ipywidgets.SelectionSlider(
-        options=[(label, place) for place, label in enumerate(labels)],
-        description=description,
-        continuous_update=False,
-        layout={"width": "90%"},
-    )
+        options=[(label, place) for place, label in enumerate(labels)], description=description,
+        continuous_update=False, layout={"width": "90%"})
     result = ipywidgets.HTML()
 
     def on_move(_: object = None) -> None:
@@ -105,9 +103,8 @@ class Tally:
 
     def add(self, question: Question, choice: int) -> None:
         kind, before = question.asks, self.asked.get(question.asks, 0)
-        self.chance[kind] = (self.chance.get(kind, 0) * before + 1 / len(question.choices)) / (
-            before + 1
-        )
+        chances = self.chance.get(kind, 0) * before + 1 / len(question.choices)
+        self.chance[kind] = chances / (before + 1)
         self.asked[kind] = before + 1
         self.right[kind] = self.right.get(kind, 0) + int(choice == question.answer)
 
@@ -140,8 +137,7 @@ def blind_test(
     for question in questions:  # an error at the press of a button would be seen by nobody
         pixels_of(question.pictures, f"pictures of {question.asks!r}")
     tally = Tally(judge)
-    if not _in_notebook():
-        print("The blind test needs a notebook with ipywidgets; the figures beside it do not.")
+    if not _in_notebook("The blind test"):
         return tally
     import ipywidgets
     from IPython.display import display

@@ -347,6 +347,17 @@ def test_eight_photographs_of_one_sentence_are_of_its_class(photographs):
     assert not torch.equal(found, shown(exam.ceiling(rows, 4)))
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_of_a_lopsided_split_rivals_are_found_too(photographs, seed):
+    test = photographs.splits["test"]
+    many, few = (test[photographs.classes[test] == c] for c in photographs.classes[test][:2])
+    splits = {"train": photographs.splits["train"], "test": torch.cat([many, few[:1]])}
+    exam = photographs_exam(dataclasses.replace(photographs, splits=splits), encode, 4, seed=seed)
+    assert len(exam) == 4 and exam.rivals(everything(exam)).any(1).all()
+    asked, others = shown(exam.ceiling(everything(exam), 0)), shown(exam.reference(torch.arange(9)))
+    assert not set(asked.tolist()) & set(others.tolist())
+
+
 def test_of_photographs_rivals_are_of_other_classes(photographs):
     exam = photographs_exam(photographs, encode, seed=1)
     rows = everything(exam)

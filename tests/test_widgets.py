@@ -19,7 +19,7 @@ def box(monkeypatch):
 
     def open_box(draw, sentence=""):
         displayed = []
-        monkeypatch.setattr(widgets, "_in_notebook", lambda: True)
+        monkeypatch.setattr(widgets, "_in_notebook", lambda what: True)
         monkeypatch.setattr("IPython.display.display", displayed.append)
         widgets.sentence_box(draw, sentence)
         (row, result) = displayed[0].children
@@ -81,9 +81,9 @@ def test_without_a_notebook_one_line_is_printed(capsys):
 
 def test_a_kernel_is_a_notebook_and_a_terminal_is_none(monkeypatch):
     monkeypatch.setattr(IPython, "get_ipython", lambda: types.SimpleNamespace(kernel=object()))
-    assert widgets._in_notebook()
+    assert widgets._in_notebook("It")
     monkeypatch.setattr(IPython, "get_ipython", lambda: types.SimpleNamespace())
-    assert not widgets._in_notebook()
+    assert not widgets._in_notebook("It")
 
 
 def test_without_ipywidgets_one_line_is_printed(monkeypatch, capsys):
@@ -106,7 +106,7 @@ def moved(monkeypatch):
 
     def open_slider(draw, labels):
         displayed = []
-        monkeypatch.setattr(widgets, "_in_notebook", lambda: True)
+        monkeypatch.setattr(widgets, "_in_notebook", lambda what: True)
         monkeypatch.setattr("IPython.display.display", displayed.append)
         widgets.slider(draw, labels)
         return displayed[0].children
@@ -156,7 +156,7 @@ def blind(monkeypatch, clock):
 
     def open_test(questions, **options):
         displayed = []
-        monkeypatch.setattr(widgets, "_in_notebook", lambda: True)
+        monkeypatch.setattr(widgets, "_in_notebook", lambda what: True)
         monkeypatch.setattr("IPython.display.display", displayed.append)
         tally = widgets.blind_test(questions, **options)
         shown, buttons = displayed[0].children
@@ -236,7 +236,7 @@ def test_a_long_sentence_is_whole_on_its_button(blind):
 
 @pytest.mark.parametrize("kernel", [True, False])
 def test_what_cannot_be_asked_is_named_before_the_start(kernel, monkeypatch):
-    monkeypatch.setattr(widgets, "_in_notebook", lambda: kernel)
+    monkeypatch.setattr(widgets, "_in_notebook", lambda what: kernel)
     with pytest.raises(ValueError, match="found no questions"):
         widgets.blind_test([])
     bright = figures.Question(torch.full((1, 3, 8, 8), 255.0), ["a", "b"], 0, "which?")
@@ -265,8 +265,7 @@ def test_a_tally_says_its_shares_with_their_errors_and_chance_a_kind():
     ]
 
 
-def test_without_a_notebook_the_blind_test_says_so(monkeypatch, capsys):
-    monkeypatch.setattr(widgets, "_in_notebook", lambda: False)
+def test_without_a_notebook_the_blind_test_says_so(capsys):
     assert widgets.blind_test([question()]).asked == {}
     assert "needs a notebook" in capsys.readouterr().out
 

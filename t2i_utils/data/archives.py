@@ -20,6 +20,7 @@ from urllib.request import Request, urlopen
 from tqdm.auto import tqdm
 
 from t2i_utils import files
+from t2i_utils.data.texts import PACKED, in_its_place
 
 ROOM, RATIO = 64 << 20, 20  # unpacked it may take ROOM bytes, and RATIO for each of its own
 ADDRESS = ":/?#[]@!$&'()*+,;=%~"  # what a URL has besides letters and numbers
@@ -83,7 +84,8 @@ def extract(archive: str | os.PathLike, folder: str | os.PathLike) -> Path:
             except Exception as error:  # a broken archive can provoke nearly any
                 if isinstance(error, _Refused) or getattr(error, "errno", None) in DISK:
                     raise
-                raise ValueError(f"{archive}: truncated, damaged or no archive: {error}") from error
+                found = in_its_place(archive).replace(PACKED, "") or str(error).split("\n")[0]
+                raise ValueError(f"{archive}: truncated, damaged or no archive: {found}") from error
             os.rename(whole, folder)
     return folder
 
@@ -119,7 +121,7 @@ def _receive(url: str, part: Path, timeout: float):
     except HTTPError as error:
         error.close()
         raise OSError(f"cannot fetch {url}: {error}") from error
-    except (OSError, HTTPException) as error:
+    except (OSError, HTTPException, ValueError) as error:  # the last: an address that is none
         if getattr(error, "filename", None) is not None:  # of this machine, and not of the network
             raise
         of = "an unknown number of" if total is None else f"{total:,}"

@@ -55,7 +55,8 @@ def load_birds(
 
     def path_of(text: str) -> str:
         kind, name = text.replace("\\", "/").split("/", 1)
-        if kind not in kinds or (kind, name) in known:
+        cut_off = not name.lower().endswith(pictures.SUFFIXES)
+        if cut_off or kind not in kinds or (kind, name) in known:
             raise ValueError
         known.add((kind, name))
         return f"{kind}/{name}"
@@ -133,9 +134,9 @@ def read_class_names(folder: Path, paths: list[Path], labels: list[int]) -> list
              else dict(zip(map(str, labels), places, strict=True)))
     for path, label, place in zip(paths, labels, places, strict=True):
         if label < 1 or known.get(str(label)) != place:
-            raise ValueError(f"birds: {path} is of class {label}, {known.get(str(label))!r}, "
-                             "expected a class from 1 with the name of its folder, in "
-                             f"{listed} if that is there")
+            raise ValueError(f"birds: {folder / PARTS[2]}: found {path} of class {label}, "
+                             f"{known.get(str(label))!r}, expected one from 1 with the name of its "
+                             f"folder, in {listed} if that is there")
     return [known.get(str(label), f"class {label}") for label in range(1, max(labels) + 1)]
 
 
@@ -144,8 +145,8 @@ def read_photo(path: Path, box: Box, side: int) -> UInt8[np.ndarray, "3 {side} {
     with pictures.opened_photo("birds", path) as image:
         width, cut = image.width, bird_square(box, *image.size)
         if any(box[i] + box[i + 2] > 1.05 * image.size[i] + 1 for i in (0, 1)):
-            raise ValueError(f"its box {box} (x, y, width, height) reaches beyond {image.width} by "
-                             f"{image.height} pixels, expected those of the photo as published")
+            raise ValueError(f"its box {box} (x, y, width, height) in {PARTS[3]} reaches beyond "
+                             f"{image.width} by {image.height} pixels, expected the original's")
         enough = 2 * side / (cut[2] - cut[0])  # of the photo's size: decode no more pixels
         drawn = image.draft("RGB", tuple(math.ceil(enough * length) for length in image.size))
         scale = drawn[1][2] / width if drawn else 1
@@ -164,8 +165,8 @@ def bird_square(box: Box, width: int, height: int) -> Box:
     """
     x, y, w, h = box
     if x >= width or y >= height or x + w <= 0 or y + h <= 0:
-        raise ValueError(f"its box {box} (x, y, width, height) lies wholly outside, expected it "
-                         f"within {width} by {height} pixels")
+        raise ValueError(f"its box in {PARTS[3]} {box} (x, y, width, height) lies wholly outside, "
+                         f"expected it within {width} by {height} pixels")
     center_x, center_y, reach = x + w / 2, y + h / 2, 0.75 * max(w, h)
     left, right = max(center_x - reach, 0), min(center_x + reach, width)
     top, bottom = max(center_y - reach, 0), min(center_y + reach, height)

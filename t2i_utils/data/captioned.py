@@ -280,18 +280,11 @@ class Batches(torch.utils.data.Dataset):
         """What makes these batches these, in plain values: `fit` knows a run again by it."""
         data, table = self.data, self.embeddings
         return {
-            "data": data.name,
-            "origin": data.origin,
-            "pictures": len(data.images),
-            "side": data.images.shape[-1],
-            "crop": int(data.crop),
-            "flip": bool(data.flip),
-            "sentences": data.sentences_each,
-            "split": self.split,
-            "split_pictures": len(self.split_pictures),
-            "batch_size": int(self.batch_size),
-            "seed": int(self.seed),
-            "mean_of": int(self.mean_of),
+            "data": data.name, "origin": data.origin, "pictures": len(data.images),
+            "side": data.images.shape[-1], "crop": int(data.crop), "flip": bool(data.flip),
+            "sentences": data.sentences_each, "split": self.split,
+            "split_pictures": len(self.split_pictures), "batch_size": int(self.batch_size),
+            "seed": int(self.seed), "mean_of": int(self.mean_of),
             "near_misses": int(self.near_misses),
             "embeddings": "none" if table is None else str(tuple(table.shape)),
         }

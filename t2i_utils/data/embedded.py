@@ -4,7 +4,9 @@ There are no sentences in such folders: a picture's ten embeddings are all that 
 Each gets a name in its place, "sentence 3 of image_00001", by which `Stored` finds it again.
 """
 
-from pathlib import Path, PurePosixPath
+import os
+import re
+from pathlib import Path
 
 import torch
 from jaxtyping import Float
@@ -56,14 +58,14 @@ def load_embedded(
             raise FileNotFoundError(f"embeddings: {name}: found none; {LAYOUT}")
     side = photographs.side_of("embeddings", size)
     folders = [photographs.place(data_dir) / part for part in PARTS]
-    photos = photographs.place(image_dir) / "jpg"
+    photos = photographs.place(image_dir, "image_dir") / "jpg"
     for folder in (*folders, photos):
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             raise FileNotFoundError(f"embeddings: found no folder {folder}; {LAYOUT}")
     parts = [load_embeddings(folder) for folder in folders]
     if len(parts[0].classes.unique()) < 2:
         raise ValueError(f"embeddings: {folders[0] / FILES[2]}: found one class, expected two")
-    names = [PurePosixPath(name).name.removesuffix(".jpg") for p in parts for name in p.file_names]
+    names = [re.sub(r".*[\\/]|\.jpg$", "", name) for part in parts for name in part.file_names]
     paths = _matched(names, photos)
     widths = {part.embeddings.shape[-1] for part in parts}
     if len(widths) > 1:
@@ -87,10 +89,7 @@ def load_embedded(
         classes=classes,
         class_names=[f"class {number}" for number in known.tolist()],
         splits={"train": torch.arange(train), "test": torch.arange(train, len(names))},
-        crop=int(size),
-        flip=True,
-        origin=f"size={size}",
-    )  # fmt: skip
+        crop=int(size), flip=True, origin=f"size={size}")
     return data, table
 
 
@@ -110,5 +109,5 @@ def _matched(names: list[str], photos: Path) -> list[Path]:
         found += f", {twice:,} of them for a photo that has others" if twice else ""
         found += f", {len(lost):,} for none ({', '.join(lost[:3])}, …)" if lost else ""
         raise ValueError(f"embeddings: {photos}: found {found}; expected those of each photo, "
-                         "once, in train or test, matched by file name")
+                         f"once, in train or test, by {FILES[1]}")
     return [there[name] for name in names]

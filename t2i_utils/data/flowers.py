@@ -108,9 +108,11 @@ def _numbers(path: Path, name: str, most: int) -> Int64[Tensor, " _"]:
         numbers = held.get(name, np.empty(0))
         flat = numbers.size == max(numbers.shape)  # a row or a column
         numbers = numbers.ravel()
-        if flat and len(numbers) and numbers.dtype.kind in "iuf" and all(
-                1 <= number <= most and number == int(number) for number in numbers.tolist()):
-            return torch.from_numpy(numbers.astype(np.int64))
+        if flat and len(numbers) and numbers.dtype.kind in "iuf":
+            odd = [x for x in numbers.tolist() if not (1 <= x <= most and x == int(x))]
+            if not odd:
+                return torch.from_numpy(numbers.astype(np.int64))
+            found += f" with {odd[0]}"
     except Exception as error:  # a broken file can provoke nearly any
         found = in_its_place(path) or f"{type(error).__name__} ({error}) while reading"
     raise ValueError(f"flowers: {path}: found {found or 'nothing'}, expected a MATLAB file with "
@@ -132,4 +134,4 @@ def read_captions(texts: Path, labels: Int64[Tensor, " N"]) -> list[list[str]]:
     """The ten sentences of each photo; raises as `photographs.read_captions` does."""
     paths = [texts / f"class_{label:05d}" / f"image_{number:05d}.txt"
              for number, label in enumerate(labels.tolist(), start=1)]
-    return photographs.read_captions("flowers", texts, paths)
+    return photographs.read_captions("flowers", texts, paths, by=", as imagelabels.mat says")

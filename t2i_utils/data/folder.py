@@ -6,8 +6,8 @@ import torch
 
 from t2i_utils.data import photographs
 from t2i_utils.data.captioned import CaptionedImages
+from t2i_utils.data.pictures import SUFFIXES
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 SIDES = re.compile(r"(?<![^\W_])(left|right)(most|wards?|hand|side)?(?![^\W_])|clockwise", re.I)
 HOW_TO_LAY_IT_OUT = """expected there a folder for each class, each picture beside its sentences:
   roses/first.jpg  roses/first.txt (one sentence a line, as many for each picture) ..."""

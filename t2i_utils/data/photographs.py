@@ -37,17 +37,22 @@ LEFT_BY_TOOLS = re.compile(r"\.(?!.*\.icloud$)|~\$|~syncthing~|@(eaDir|tmp|__thu
                            r"|#(recycle|snapshot)$|\$?RECYCLE(R|\.BIN)$|Thumbs\.db$")
 
 
-def place(data_dir: Place) -> Path:
+def place(data_dir: Place, called: str = "data_dir") -> Path:
     """The absolute path of a reader's folder; of none, a place where nothing is."""
     nothing = data_dir is None or data_dir == ""  # which would be the current folder
     number = isinstance(data_dir, int) and not isinstance(data_dir, bool)
     data_dir = f"{os.devnull}/none given" if nothing else str(data_dir) if number else data_dir
-    path = files.expanded(data_dir)
+    path = files.expanded(data_dir, called)
     try:
         return path.absolute()
     except FileNotFoundError:
         raise FileNotFoundError(f"{data_dir!r}: found no current folder, it is gone; expected an "
                                 "absolute path") from None
+
+
+def no_folder(path: Path) -> str:
+    """What is in a folder's place; "" where it is one."""
+    return "" if os.path.isdir(path) else "a file" if os.path.exists(path) else "no such folder"
 
 
 def find_folder(
@@ -64,29 +69,28 @@ def find_folder(
         raise FileNotFoundError(f"{name}: data_dir is None, expected a folder; {how_to_get_it}")
     given = place(data_dir)
     folders = [given, given / inside]
-    missing = [[part for part in parts if not (at / part).exists()
-                or not (at / part).suffix and not (at / part).is_dir()] for at in folders]
+    missing = [[part for part in parts if not os.path.exists(at / part)
+                or not (at / part).suffix and not os.path.isdir(at / part)] for at in folders]
     best = min((0, 1), key=lambda i: len(missing[i]))
-    near = [folders[best], given] if captions_dir is None else [place(captions_dir)]
+    near = [folders[best], given] if captions_dir is None else [place(captions_dir, "captions_dir")]
     choice = [folder / text for folder in near for text in TEXTS]
     choice += [] if captions_dir is None else near
-    captions = next((folder for folder in choice if folder.is_dir()), None)
+    captions = next(filter(os.path.isdir, choice), None)
     lacks = missing[best] + [TEXTS[0]] * (captions is None and captions_dir is None)
     if lacks or captions is None:
-        found = f"{', '.join(lacks)} missing in {folders[best]}"
-        found = found if lacks else f"captions_dir {str(near[0])!r}: no such folder"
-        found = found if given.is_dir() else "a file" if given.exists() else "no such folder"
-        raise FileNotFoundError(f"{name}: data_dir {str(given)!r}: {found}; {how_to_get_it}")
+        called, wrong = ("data_dir", given) if lacks else ("captions_dir", near[0])
+        found = no_folder(wrong) or f"{', '.join(lacks)} missing in {folders[best]}"
+        raise FileNotFoundError(f"{name}: {called} {str(wrong)!r}: {found}; {how_to_get_it}")
     return folders[best], captions
 
 
 def listed(name: str, folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     """The pictures in a folder's folders, in order, without what systems and tools leave there.
 
-    Raises ValueError naming a link that leads nowhere, a name that cannot be printed, and what has
-    sentences beside it, but none of these `suffixes`.
+    Raises ValueError naming a link that leads nowhere, a name that cannot be printed, what has
+    sentences beside it, but none of these `suffixes`, and such a pair where no class's folder is.
     """
-    def sound(folder: str | Path) -> Iterator[os.DirEntry]:
+    def sound(folder: str | os.PathLike) -> Iterator[os.DirEntry]:
         for entry in _scanned(folder):
             if (shown := entry.path.encode(errors="backslashreplace").decode()) != entry.path:
                 raise ValueError(f"{name}: {shown}: found a name that is not in UTF-8, expected "
@@ -96,23 +100,35 @@ def listed(name: str, folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
                 raise ValueError(f"{name}: {entry.path}: found {found}, expected what it leads to")
             yield entry
 
-    paths = []
-    for own in (own for own in sound(folder) if own.is_dir()):
-        kinds: dict[str, set[str]] = {}
-        for file in sound(own.path):
-            if not file.is_dir():
-                stem, suffix = os.path.splitext(file.name)
-                kinds.setdefault(stem, set()).add(suffix.lower())
-                paths += [Path(file.path)] if suffix.lower() in suffixes else []
+    if found := no_folder(folder):
+        raise FileNotFoundError(f"{name}: data_dir {str(folder)!r}: found {found}, expected a "
+                                "folder with one for each class")
+    paths, classes = [], [own for own in sound(folder) if own.is_dir()]
+    deeper = [inside for own in classes if not own.is_symlink()
+              for inside in _scanned(own.path) if inside.is_dir(follow_symlinks=False)]
+    for at in (*classes, folder, *deeper):
+        its_place, kinds = at in classes, {}
+        for file in (file for file in sound(at) if file.is_file()):
+            stem, suffix = os.path.splitext(file.name)
+            kinds.setdefault(stem, set()).add(suffix.lower())
+            paths += [Path(file.path)] if its_place and suffix.lower() in suffixes else []
         for stem, found in kinds.items():
-            alone = ".txt" in found and len(found) > 1 and not found & set(suffixes)
-            if alone or found & ELSEWHERE:
-                raise ValueError(f"{name}: {own.path}/{stem}: found {' and '.join(sorted(found))}, "
-                                 f"expected a picture, one of {', '.join(suffixes)}")
+            picture, described = bool(found & set(suffixes)), ".txt" in found and len(found) > 1
+            elsewhere = described and picture and not its_place and paths
+            if elsewhere or its_place and (described and not picture or found & ELSEWHERE):
+                raise ValueError(f"{name}: {os.fspath(at)}/{stem}: found "
+                                 f"{' and '.join(sorted(found))}, expected a picture, one of "
+                                 f"{', '.join(suffixes)}, in the folder of its class")
+    known: dict[str, Path] = {}
+    for at in sorted({path.parent for path in paths}):
+        other = known.setdefault(unicodedata.normalize("NFC", at.name).casefold().strip(), at)
+        if other != at:  # each would have the other's sentences for wrong ones
+            raise ValueError(f"{name}: {at}: found {other.name!r} beside {at.name!r}, expected "
+                             "names of classes that do not look alike")
     return sorted(paths)
 
 
-def _scanned(folder: str | Path) -> list[os.DirEntry]:
+def _scanned(folder: str | os.PathLike) -> list[os.DirEntry]:
     entries = os.scandir(folder) if os.path.isdir(folder) else ()
     return [entry for entry in entries if not LEFT_BY_TOOLS.match(entry.name)]
 
@@ -154,12 +170,16 @@ def class_disjoint_splits(
     test_classes = torch.tensor(drawn(classes.unique().tolist(), "test", test_share, least))
     in_test = torch.isin(classes, test_classes)
     seen = (~in_test).nonzero().ravel()
-    held_out = torch.isin(seen, torch.tensor(drawn(seen.tolist(), "seen_test", 0.05)))
+    _, place, many = classes.unique(return_inverse=True, return_counts=True)
+    several = seen[many[place[seen]] > 1]  # a class keeps its only picture
+    held_out = torch.isin(seen, torch.tensor(
+        drawn((several if len(several) else seen).tolist(), "seen_test", 0.05)))
     train = seen[~held_out]
-    if len(classes[train].unique()) < 2:
+    if (left := len(classes[train].unique())) < 2:
         raise ValueError(f"{name}: found {len(classes.unique())} classes, {len(test_classes)} of "
-                         f"them for \"test\" (test_share {test_share}), expected two or more to "
-                         "train on: a wrong sentence is one of another class")
+                         f"them for \"test\" (test_share {test_share}) and {left} with pictures to "
+                         "train on, expected two or more to train on: a wrong sentence is one of "
+                         "another class")
     if least > 1 and (len(train) < 2 * least or in_test.sum() < 3 * least):
         raise ValueError(f"{name}: found {len(train)} pictures to train on and {in_test.sum()} for "
                          f"\"test\", expected {2 * least} and {3 * least} or more")
@@ -167,21 +187,23 @@ def class_disjoint_splits(
 
 
 def read_captions(
-    name: str, root: Path, paths: list[Path], count: int | None = SENTENCES
+    name: str, root: Path, paths: list[Path], count: int | None = SENTENCES, by: str = ""
 ) -> list[list[str]]:
     """The sentences of each photo from its file under `root`, a line each, lower-cased, stripped.
 
-    Raises FileNotFoundError naming the photos without sentences, ValueError naming the line that
-    is empty or no text, or a file that does not hold `count` lines (None: as many as most files).
+    Raises FileNotFoundError naming the photos that have none (and `by` what), ValueError naming
+    a line that is empty or no text, or a file of other than `count` lines (None: most files').
     """
-    captions, paths = [], _all_there(name, "captions", root, paths)
+    captions, paths = [], _all_there(name, "captions", root, paths, by)
     for path in paths:
         lines = [x.strip(texts.AROUND) for x in texts.read_lines(name, path)]
-        shown = [any(unicodedata.category(c)[0] not in "ZC" and c != "\u2800" for c in x)
+        shown = [any(unicodedata.category(c)[0] not in "ZCM" and c not in texts.BLANK for c in x)
                  for x in lines]  # something that is seen
         if not all(shown):
             raise ValueError(f"{name}: {path}, line {shown.index(False) + 1}: empty sentence")
         captions.append([line.lower() for line in lines])
+    if count is None and len({line for own in captions for line in own}) < 2:
+        raise ValueError(f"{name}: {root}: found one sentence for all pictures, expected several")
     counts = Counter(map(len, captions))
     most = count or counts.most_common(1)[0][0] or 1
     others = f", as {counts[most]} others have" if count is None and counts[most] else ""
@@ -268,7 +290,7 @@ def signature_of(*places: Path, code: str = "", few: bool = False) -> str:
     return digest.hexdigest()[:16]
 
 
-def _all_there(name: str, what: str, root: Path, paths: list[Path]) -> list[Path]:
+def _all_there(name: str, what: str, root: Path, paths: list[Path], by: str = "") -> list[Path]:
     """The paths as the disk has them: an ending in capitals, or accents in two parts, will do."""
     def alike(name: str) -> str:
         stem, dot, ending = unicodedata.normalize("NFC", name).rpartition(".")
@@ -287,5 +309,5 @@ def _all_there(name: str, what: str, root: Path, paths: list[Path]) -> list[Path
     if missing:
         more = ", ..." if len(missing) > 5 else ""
         raise FileNotFoundError(f"{name}: {what} missing for {len(missing)} of {len(paths)} "
-                                f"pictures in {root}: {', '.join(missing[:5])}{more}")
+                                f"pictures in {root}: {', '.join(missing[:5])}{more}{by}")
     return found

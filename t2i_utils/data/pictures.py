@@ -7,10 +7,15 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from t2i_utils.data.texts import in_its_place
 
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+# decoded whatever the file's name: what the web and phones save under another's; of all that
+# Pillow knows, PostScript is a program that it would start
+Image.init()
+FORMATS = tuple({"JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF"} & set(Image.OPEN))  # "JPEG": MPO too
 GREYS = {"L;2": 85, "L;4": 17}  # of a PNG with 2 or 4 bits: from one grey to the next
 
 
@@ -27,15 +32,16 @@ def opened_photo(name: str, path: Path) -> Iterator[Image.Image]:
     """A photo to decode inside the `with`: ValueError naming it where that fails."""
     try:
         file = io.BytesIO(path.read_bytes())  # a path might be mapped
-        with Image.open(file) as image:
+        with Image.open(file, formats=FORMATS) as image:
             behind, data = file.tell(), file.getvalue()  # behind the header
             jpeg, webp = image.format in ("JPEG", "MPO"), image.format == "WEBP"
             if jpeg and b"\xff\xd9" not in data[behind:] or webp and data.endswith(bytes(64)):
                 raise ValueError("truncated: found no end of the picture, expected a whole one")
             yield image
     except Exception as error:  # a broken file can provoke nearly any
-        found = in_its_place(path)
-        found = f"found {found}, expected a picture" if found else str(error)
+        unknown = isinstance(error, UnidentifiedImageError) and f"{file.getvalue()[:16]} at first"
+        found = in_its_place(path) or unknown
+        found = f"found {found}, expected a picture: JPEG, PNG or WebP" if found else str(error)
         raise ValueError(f"{name}: cannot read photo {path}: {found}") from error
 
 
@@ -44,7 +50,7 @@ def rgb(image: Image.Image, upright: bool = False) -> Image.Image:
 
     With `upright` it is turned as its EXIF data tell viewers to show it.
 
-    Raises ValueError for numbers whose range is not known, and for more than Pillow warns of.
+    Raises ValueError for more pixels than Pillow warns of.
     """
     most = Image.MAX_IMAGE_PIXELS
     if most and image.width * image.height > most:
@@ -60,17 +66,24 @@ def rgb(image: Image.Image, upright: bool = False) -> Image.Image:
         image.info["transparency"] = clear * GREYS[depth]
     if isinstance(clear, tuple) and max(clear) > 255:  # of 16 bits, of which Pillow keeps the upper
         image.info["transparency"] = tuple(level >> 8 for level in clear)
-    if image.mode[0] in "IF":
-        sixteen = image.mode.startswith("I;16") or image.mode == "I" and image.format == "PNG"
-        if not sixteen or "I;12" in str(depth):
-            raise ValueError(f"found pixels of kind {image.mode}, expected 8 or 16 bits a channel")
+    if image.mode[0] == "I":  # of a PNG: of 16 bits
         numbers = np.asarray(image).astype(np.int64)
-        if getattr(image, "tag_v2", {}).get(262) == 0:  # a TIFF in which white is 0
-            numbers = 65535 - numbers
         grey = np.where(numbers == image.info.get("transparency"), 255, (numbers + 128) // 257)
         image = Image.fromarray(grey.astype(np.uint8))
+    image = _in_srgb(image)
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         white.alpha_composite(image.convert("RGBA"))
         image = white
     return image.convert("RGB")
+
+
+def _in_srgb(image: Image.Image) -> Image.Image:
+    """The colours that the profile within a picture means (phones' are wider), as sRGB's."""
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    with suppress(Exception):  # none, one that cannot be read, or one for other channels
+        profile = io.BytesIO(image.info["icc_profile"])
+        image = image.convert(mode) if mode == "RGBA" or image.mode == "P" else image
+        return ImageCms.profileToProfile(
+            image, profile, ImageCms.createProfile("sRGB"), outputMode=mode)
+    return image

@@ -11,12 +11,15 @@ OTHERS = {
     rb"version https://git-lfs": "a pointer of git-lfs (git lfs pull brings the file itself)",
     rb"\s*<(!doctype|html|head|\?xml|error)\b": "a web page",
     rb"\{\\rtf": "rich text",
-    rb"PK\x03\x04|\x1f\x8b": "an archive that is packed",
+    rb"PK\x03\x04|\x1f\x8b": (PACKED := "an archive that is packed"),
+    rb"\x93NUMPY": "an array in numpy's own format",
+    rb"[^\0]\0[^\0]\0|\0[^\0]\0[^\0]": "UTF-16 without its mark",
     rb"\Z": "an empty file",
 }
 # breaks that only some programs take for a new line, and what no sentence holds: NUL, for one
 ODD = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029\u0a00\u0a0d\ufffe]")
 AROUND = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\u200b\u2060"  # to be stripped
+BLANK = "\u115f\u1160\u2800\u3164\uffa0"  # letters and signs that show nothing
 
 
 def read_lines(name: str, path: Path) -> list[str]:

@@ -155,11 +155,8 @@ def attribute_accuracy(
     seen = classifier.read(images).cpu()
     named = named.cpu()
     judged = named >= 0
-    return {
-        name: (seen[judged[:, i], i] == named[judged[:, i], i]).float().mean().item()
-        for i, name in enumerate(NAMES)
-        if judged[:, i].any()
-    }
+    return {name: (seen[judged[:, i], i] == named[judged[:, i], i]).float().mean().item()
+            for i, name in enumerate(NAMES) if judged[:, i].any()}
 
 
 def jointly_right(

@@ -205,6 +205,9 @@ def photographs_exam(
     test = data.splits["test"]
     test = test[torch.randperm(len(test), generator=generator)]
     mine, rest = test[: len(test) // 2][:number], test[len(test) // 2 :]
+    others = test[data.classes[test] != data.classes[mine[0]]]
+    if len(others) and not torch.isin(others, mine).any():  # all of one class: no rivals
+        mine, rest = torch.cat([mine[:-1], others[:1]]), rest[rest != others[0]]
     numbers = torch.randint(data.sentences_each, mine.shape, generator=generator)
     sentences = [data.captions[p][k] for p, k in zip(mine.tolist(), numbers, strict=True)]
     asked = torch.tensor([blooms.to_row(blooms.parse(sentence)) for sentence in sentences])

@@ -348,7 +348,7 @@ def test_an_empty_table_is_named(folder):
 @pytest.mark.parametrize(("label", "called"), [(2, "'002.Jay'"), (0, "None"), (4, "None")])
 def test_a_class_that_is_not_the_folders_is_named(folder, label, called):
     write_table(folder, "image_class_labels.txt", [label, *LABELS[1:]])
-    named = f"001.Auk/Bird_0001_77.jpg is of class {label}, {called}, expected"
+    named = f"class_labels.txt: found .*001.Auk/Bird_0001_77.jpg of class {label}, {called}, exp"
     with pytest.raises(ValueError, match=named):
         load_birds(folder)
 

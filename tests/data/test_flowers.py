@@ -172,7 +172,7 @@ def test_missing_parts_of_a_folder_are_named(folder):
 def test_photos_without_captions_are_named(folder):
     for number in (1, 2, 3, 5, 7, 8, 9):
         captions(folder, number).unlink()
-    named = "7 of 12 pictures in .*text_c10: .*image_00001.txt, .*image_00007.txt, [.]{3}$"
+    named = "7 of 12 pictures in .*text_c10: .*image_00001.txt, .*image_00007.txt, [.]{3}, as"
     with pytest.raises(FileNotFoundError, match="captions missing for " + named):
         load_flowers(folder)
 

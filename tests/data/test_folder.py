@@ -73,11 +73,12 @@ def test_a_changed_picture_is_noticed(folder):
     assert (after == 255).all() and not np.array_equal(before, after)
 
 
-@pytest.mark.parametrize("data_dir", [None, "", "nowhere"])
+@pytest.mark.parametrize("data_dir", [None, "", "nowhere", "empty"])
 def test_a_folder_without_classes_is_named(tmp_path, data_dir):
-    data_dir = tmp_path / "nowhere" if data_dir == "nowhere" else data_dir
-    with pytest.raises(FileNotFoundError, match="data_dir .* 0 classes, expected four or more"):
-        load_folder(data_dir)
+    (tmp_path / "empty").mkdir()
+    found = "pictures of 0 classes" if data_dir == "empty" else "no such folder"
+    with pytest.raises(FileNotFoundError, match=f"data_dir .*: found {found}, expected "):
+        load_folder(tmp_path / data_dir if data_dir else data_dir)
 
 
 def test_a_picture_without_sentences_is_named(folder):

@@ -203,14 +203,6 @@ def test_f03_colours_of_sixteen_bits(own):  # noqa: F811
     assert np.abs(image[:, 1:-1, 9] - ROWS).max() < 2
 
 
-def test_f03_high_byte_first(own):  # noqa: F811
-    """A TIFF of 16 bits from an old Mac, the high byte first, renamed .png."""
-    rows = np.repeat(LEVELS.astype(">u2")[:, None], 95, 1)
-    image = Image.frombytes("I;16B", (95, 95), rows.tobytes())
-    image = with_first(own, bytes_of(image, "TIFF"))
-    assert np.abs(image[:, 1:-1, 9] - ROWS).max() < 2
-
-
 def test_f03_four_bits(own):  # noqa: F811
     """A fax or an optimised drawing: grey of four bits."""
     rows = [[16 * (y // 3) + y // 3] * 24 for y in range(48)]
@@ -226,15 +218,6 @@ def test_f03_a_bird_of_sixteen_bits(birds):  # noqa: F811
     Image.fromarray(pixels).save(bird_photo(birds, 1), "PNG")
     image = load_birds(birds, size=16).images[0].astype(int)
     assert image[:, :, :8].max() < 8 and np.abs(image[:, :, 11:] - 128).max() < 8
-
-
-def test_f03_a_portable_greymap(own):  # noqa: F811
-    """A microscope's PGM of 12 bits (netpbm counts up to 4095), renamed .png."""
-    rows = np.repeat((LEVELS // 16).astype(">u2")[:, None], 95, 1)
-    content = b"P5 95 95 4095\n" + rows.tobytes()
-    read_or_refused(lambda: with_first(own, content),
-                    lambda image: np.abs(image[:, 1:-1, 9] - ROWS).max() < 2,
-                    "p0.png: found pixels of kind I, expected 8 or 16 bits a channel")
 
 
 # ---- F4: more pixels than there are -------------------------------------------------------------
@@ -296,7 +279,7 @@ def test_f05_every_file_without_a_mark_high_byte_first(own):  # noqa: F811
     """iconv -t UTF-16BE sets no mark."""
     for path in own.glob("*/*.txt"):
         path.write_bytes(path.read_text().encode("utf-16-be"))
-    refused(lambda: load_folder(own, size=16), "p0.txt, line 1: found U+0000", "expected UTF-8")
+    refused(lambda: load_folder(own, size=16), "p0.txt: found UTF-16 without", "in UTF-8")
 
 
 def test_f05_appended_by_powershell(own):  # noqa: F811

@@ -141,26 +141,6 @@ def test_f02_an_animated_sticker(own):  # noqa: F811
     assert image[:, :8].min() > 240 and image[:, 11:].max() < 15
 
 
-def test_f02_an_icon(own):  # noqa: F811
-    """A favicon.ico of 64 by 64 from the web, renamed .png."""
-    image = clear("RGBA")[0].resize((64, 64), Image.Resampling.NEAREST)
-    for kind in ("png", "bmp"):
-        found = with_first(own, bytes_of(image, "ICO", sizes=[(64, 64)], bitmap_format=kind))
-        assert found[:, :8].min() > 240 and found[:, 11:].max() < 15
-
-
-def test_f02_alpha_that_is_multiplied_already(own):  # noqa: F811
-    """A renderer's TIFF, its colours multiplied by alpha, renamed .png."""
-    image = Image.new("RGBA", (90, 90), (200, 100, 50, 128)).convert("RGBa")
-    image = Image.frombytes("RGBA", image.size, image.tobytes())
-    content = bytearray(bytes_of(image, "TIFF"))
-    at = content.index(struct.pack("<HHIH", 338, 3, 1, 2))  # what the fourth channel means
-    content[at + 8] = 1
-    image = with_first(own, content)
-    right = [200 * 128 / 255 + 127, 100 * 128 / 255 + 127, 50 * 128 / 255 + 127]
-    assert np.abs(image - np.array(right)[:, None, None]).max() < 4
-
-
 def test_f02_cut_outs_in_the_published_layout(flowers):  # noqa: F811
     """The background was taken off Oxford's photos; a JPEG's name, a palette, a turn by EXIF."""
     image = Image.fromarray((np.asarray(SIDEWAYS.convert("L")) > 99).astype(np.uint8), "P")
@@ -176,22 +156,6 @@ def test_f02_cut_outs_in_the_published_layout(flowers):  # noqa: F811
 
 def sixteen(rows=95):
     return np.repeat(LEVELS.astype(np.uint16)[:, None], rows, 1)
-
-
-def test_f03_jpeg_2000(own):  # noqa: F811
-    """A museum's JPEG 2000 of 16 bits, grey, renamed .jpg."""
-    image = with_first(own, bytes_of(Image.fromarray(sixteen()), "JPEG2000"), "jpg")
-    assert np.abs(image[:, 1:-1, 9] - ROWS).max() < 2
-
-
-def test_f03_white_is_nought(own):  # noqa: F811
-    """A scan or an X-ray: a TIFF of 16 bits in which 0 is white, renamed .png."""
-    content = bytearray(bytes_of(Image.fromarray(65535 - sixteen()), "TIFF"))
-    at = content.index(struct.pack("<HHIH", 262, 3, 1, 1))  # how the numbers are meant
-    content[at + 8] = 0
-    read_or_refused(lambda: with_first(own, content),
-                    lambda image: np.abs(image[:, 1:-1, 9] - ROWS).max() < 2,
-                    "cannot read photo", "p0.png: ")
 
 
 def test_f03_interlaced(own):  # noqa: F811
@@ -250,15 +214,6 @@ def test_f04_an_icon_of_other_pixels(own):  # noqa: F811
     inner[29:33] = struct.pack(">I", zlib.crc32(inner[12:29]))
     content = struct.pack("<HHHBBBBHHII", 0, 1, 1, 64, 64, 0, 0, 1, 32, len(inner), 22) + inner
     refused(lambda: with_first(own, content), "cannot read photo", "p0.png: ")
-
-
-def test_f04_a_tiffs_header(own):  # noqa: F811
-    """A TIFF of 100,000 by 100,000 in one strip of fax data, renamed .png."""
-    content = bytearray(bytes_of(Image.new("1", (64, 64)), "TIFF", compression="group4"))
-    for tag in (256, 257):
-        at = content.index(struct.pack("<HHIH", tag, 3, 1, 64))
-        content[at : at + 12] = struct.pack("<HHII", tag, 4, 1, 100_000)
-    refused(lambda: with_first(own, content), "cannot read photo", "p0.png: ", "pixels")
 
 
 def test_f04_a_long_animation(own):  # noqa: F811

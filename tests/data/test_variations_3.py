@@ -43,8 +43,6 @@ from test_flowers import photo as flower_photo  # noqa: E402
 from test_other_peoples_files import TWO, clear, first, linux  # noqa: E402
 from test_other_peoples_files import own as own  # noqa: E402
 from test_variations import (  # noqa: E402
-    LEVELS,
-    ROWS,
     SHORT_6,
     SIDEWAYS,
     UPRIGHT,
@@ -83,14 +81,6 @@ def test_f01_turned_by_windows_and_the_xmp_left_behind(own):  # noqa: F811
     xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a tiff:Orientation="6"/></x:xmpmeta>'
     exif = b"Exif\0\0" + SHORT_6.replace(b"\0\6", b"\0\1")
     assert upright(with_first(own, bytes_of(UPRIGHT, "JPEG", exif=exif, xmp=xmp), "jpg"))
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_f01_a_tiff_that_is_turned(own, dtype):  # noqa: F811
-    """A camera's TIFF of 8 or 16 bits, turned by its own tag, renamed .png."""
-    grey = np.asarray(SIDEWAYS.convert("L")).astype(dtype) * (257 if dtype == np.uint16 else 1)
-    content = bytes_of(Image.fromarray(grey), "TIFF", tiffinfo={274: 6})
-    assert upright(with_first(own, content))
 
 
 def test_f01_a_webp_of_an_older_tool(own):  # noqa: F811
@@ -168,59 +158,6 @@ def test_f02_a_bitmap_of_windows_has_no_alpha(own):  # noqa: F811
 
 
 # ---- F3: sixteen bits ---------------------------------------------------------------------------
-
-
-def tiff(pixels, bits, *more, width=None):
-    """A TIFF of one strip, low byte first, as Pillow writes few."""
-    height, wide = len(pixels), width or len(pixels[0])
-    samples = len(bits)
-    data = b"".join(bytes(row) for row in pixels)
-    depth = (258, 3, samples, bits[0]) if samples == 1 else (258, 3, samples, 8)
-    tags = [(256, 3, 1, wide), (257, 3, 1, height), depth, (259, 3, 1, 1),
-            (262, 3, 1, 1 if samples == 1 else 2), (273, 4, 1, 16), (277, 3, 1, samples),
-            (278, 3, 1, height), (279, 4, 1, len(data)), *more]  # fmt: skip
-    head = b"II*\0" + struct.pack("<I", 16 + len(data)) + struct.pack("<4H", *(bits + [0] * 4)[:4])
-    entries = b"".join(struct.pack("<HHII", *tag) for tag in sorted(tags))
-    return head + data + struct.pack("<H", len(tags)) + entries + bytes(4)
-
-
-def test_f03_twelve_bits_packed(own):  # noqa: F811
-    """A microscope's TIFF packs two greys of 12 bits into three bytes; renamed .png."""
-    rows = []
-    for grey in (LEVELS // 16).astype(int).tolist():
-        rows.append(bytes([grey >> 4, (grey & 15) << 4 | grey >> 8, grey & 255] * 48))
-    content = tiff(rows, [12], width=96)
-    assert Image.open(io.BytesIO(content)).size == (96, 95)
-    read_or_refused(lambda: with_first(own, content),
-                    lambda image: np.abs(image[:, 1:-1, 9] - ROWS).max() < 3,
-                    "p0.png: found", "expected 8 or 16 bits a channel")
-
-
-def test_f03_a_scanners_tiff_in_colour(own):  # noqa: F811
-    """A flat-bed scanner: TIFF, red, green and blue of 16 bits each, renamed .png."""
-    table = np.zeros((95, 95, 3), "<u2")
-    table[..., 0], table[..., 1] = LEVELS[:, None], 65535 - LEVELS[:, None]
-    content = tiff([row.tobytes() for row in table], [16, 16, 16], width=95)
-    red, green, blue = with_first(own, content)
-    assert np.abs(red[1:-1, 9] - ROWS).max() < 3 and np.abs(green[1:-1, 9] - ROWS[::-1]).max() < 3
-    assert blue.max() == 0
-
-
-def test_f03_numbers_with_a_sign(own):  # noqa: F811
-    """A CT or a map of heights: a TIFF of 16 bits with a sign, renamed .png."""
-    table = np.repeat((LEVELS - 32768).astype("<i2")[:, None], 95, 1)
-    content = tiff([row.tobytes() for row in table], [16], (339, 3, 1, 2), width=95)
-    read_or_refused(lambda: with_first(own, content),
-                    lambda image: np.abs(image[:, 1:-1, 9] - ROWS).max() < 3,
-                    "p0.png: found pixels of kind I", "expected 8 or 16 bits a channel")
-
-
-def test_f03_a_pixmap_of_ten_bits(own):  # noqa: F811
-    """A video's frame by ffmpeg: PPM in colour that counts up to 1023, renamed .png."""
-    table = np.repeat(np.repeat((LEVELS // 64).astype(">u2")[:, None, None], 95, 1), 3, 2)
-    read_or_refused(lambda: with_first(own, b"P6 95 95 1023\n" + table.tobytes()),
-                    lambda image: np.abs(image[:, 1:-1, 9] - ROWS).max() < 3,
-                    "p0.png: found", "expected")
 
 
 def test_f03_sixteen_bits_in_the_published_layouts(flowers, birds):  # noqa: F811
@@ -319,7 +256,7 @@ def test_f05_cubs_tables_as_unicode(birds, table):  # noqa: F811
     (birds / table).write_bytes(text.encode("utf-16"))
     assert same(before, load_birds(birds, size=16))
     (birds / table).write_bytes(text.encode("utf-16-le"))
-    refused(lambda: load_birds(birds, size=16), f"{table}, line 1: found U+0000", "expected UTF-8")
+    refused(lambda: load_birds(birds, size=16), f"{table}: found UTF-16 without", "in UTF-8")
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"\xfe\xff\0\n", b"\xff\xfe\r\0\n\0 \0"])

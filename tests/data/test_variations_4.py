@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageCms
+from PIL import Image
 from scipy.io import savemat
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -35,7 +35,6 @@ from test_flowers import folder as flowers  # noqa: E402, F401
 from test_other_peoples_files import TWO, first, linux  # noqa: E402
 from test_other_peoples_files import own as own  # noqa: E402
 from test_variations import (  # noqa: E402
-    UPRIGHT,
     bytes_of,
     edited,
     left,
@@ -43,7 +42,6 @@ from test_variations import (  # noqa: E402
     refused,
     same,
     unchecked,
-    upright,
     with_first,
 )
 from test_variations_2 import no_annotations as no_annotations  # noqa: E402
@@ -93,13 +91,6 @@ def test_k01_a_jpeg_that_stores_red_green_and_blue(own):  # noqa: F811
     image = with_first(own, bytes_of(Image.fromarray(pixels), "JPEG", keep_rgb=True), "jpg")
     assert np.abs(image[:, 4, 9] - (230, 20, 40)).max() < 4
     assert np.abs(image[:, 15, 9] - (10, 60, 220)).max() < 4
-
-
-def test_k01_lightness_and_two_colours(own):  # noqa: F811
-    """A TIFF in Lab out of Photoshop, renamed .png."""
-    turn = ImageCms.buildTransform(
-        ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB")
-    assert upright(with_first(own, bytes_of(ImageCms.applyTransform(UPRIGHT, turn), "TIFF")))
 
 
 def test_k01_heic_under_a_jpegs_name(own):  # noqa: F811
