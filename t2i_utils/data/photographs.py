@@ -202,14 +202,14 @@ def read_captions(
         if not all(shown):
             raise ValueError(f"{name}: {path}, line {shown.index(False) + 1}: empty sentence")
         captions.append([line.lower() for line in lines])
-    if count is None and len({line for own in captions for line in own}) < 2:
-        raise ValueError(f"{name}: {root}: found one sentence for all pictures, expected several")
     counts = Counter(map(len, captions))
     most = count or counts.most_common(1)[0][0] or 1
     others = f", as {counts[most]} others have" if count is None and counts[most] else ""
     for path, own in zip(paths, captions, strict=True):
         if len(own) != most:
             raise ValueError(f"{name}: {path} has {len(own)} lines, expected {most}{others}")
+    if count is None and len({line for own in captions for line in own}) < 2:
+        raise ValueError(f"{name}: {root}: found one sentence for all pictures, expected several")
     return captions
 
 

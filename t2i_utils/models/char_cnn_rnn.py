@@ -40,7 +40,7 @@ def to_characters(sentences: list[str]) -> Int64[Tensor, "n 201"]:
         if len(known) < len(lowered):
             dropped |= set(lowered) - set(PLACE)
         if not any(place != PLACE[" "] for place in known):
-            raise ValueError(f"sentence {row} is {sentence!r}; expected letters of the alphabet")
+            raise ValueError(f"sentence {row} is {sentence!r}; expected English letters or signs")
         if len(known) > LENGTH:
             cut.append(sentence)
         known = torch.tensor(known[:LENGTH])
