@@ -84,11 +84,8 @@ def working_device() -> torch.device:
             torch.testing.assert_close(got, expected, rtol=2e-2, atol=2e-2)
     except Exception as error:  # whatever a broken driver raises
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        warnings.warn(
-            "the driver claims a CUDA device, but a small computation on it failed, so the CPU "
-            f"is used ({reason[:300]})",
-            stacklevel=2,
-        )
+        warnings.warn("the driver claims a CUDA device, but a small computation on it failed, so "
+                      f"the CPU is used ({reason[:300]})", stacklevel=2)
         return cpu
     return torch.device("cuda")
 
@@ -135,13 +132,9 @@ class Lesson:
             None: ("· not judged in smoke", "#5f6368"),
         }[verdict]
         line = f"{words}: {text}" + (f" ({found})" if found else "")
-        _display(
-            {
-                "text/plain": line,
-                "text/html": f'<div style="color: {colour}">{html.escape(line)}</div>',
-                CLAIM_MIME: {"text": text, "held": verdict, "found": found},
-            }
-        )
+        _display({"text/plain": line,
+                  "text/html": f'<div style="color: {colour}">{html.escape(line)}</div>',
+                  CLAIM_MIME: {"text": text, "held": verdict, "found": found}})
 
     def record(self, name: str, value: object) -> None:
         """Keep what was measured by name in the notebook's outputs, for `make study` to collect.

@@ -39,17 +39,12 @@ def identity(
         found = type(named).__name__
         raise TypeError(f"batches.identity: found a {found}, expected a mapping of names to values")
     what = {
-        "G": plain(players.G),
-        "D": plain(players.D),
-        "classes": _classes(players, step_fn),
+        "G": plain(players.G), "D": plain(players.D), "classes": _classes(players, step_fn),
         "ema_decay": players.ema_decay,
         **{name: _settings(getattr(players, name)) for name in OPTIMISERS},
         "schedulers": [_scheduler_settings(scheduler) for scheduler in players.schedulers],
-        "batches": plain(named),
-        "first batch": _first_batch(batches),
-        "step function": sources(step_fn),
-        "processes": processes,
-        "precision": precision,
+        "batches": plain(named), "first batch": _first_batch(batches),
+        "step function": sources(step_fn), "processes": processes, "precision": precision,
     }
     return json.loads(json.dumps(what))
 

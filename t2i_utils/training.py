@@ -73,11 +73,8 @@ class Players:
         self._update(self.opt_D, loss)
         leak = next((name for name, p in self.G.named_parameters() if p.grad is not None), None)
         if leak is not None:
-            warnings.warn(
-                f"update_D: D's loss sent gradients into G ({leak}); give D the fake images "
-                "detached: D(fake.detach(), ...)",
-                stacklevel=2,
-            )
+            warnings.warn(f"update_D: D's loss sent gradients into G ({leak}); give D the fake "
+                          "images detached: D(fake.detach(), ...)", stacklevel=2)
 
     def update_G(self, loss: Float[Tensor, ""]) -> None:
         """One step of G down its loss. Inside `frozen(D)` no gradients for D's weights are made."""

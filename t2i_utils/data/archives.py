@@ -167,9 +167,13 @@ def _untar(archive: Path, folder: Path):
 def _unzip(archive: Path, folder: Path):
     with zipfile.ZipFile(archive) as file:
         for member in file.infolist():
-            with suppress(UnicodeError):  # some tools write UTF-8 and do not say so
-                if not member.flag_bits & 0x800:
-                    member.filename = member.filename.encode("cp437").decode()
+            with suppress(UnicodeEncodeError):  # a newer Python found it in a field of its own
+                raw = b"" if member.flag_bits & 0x800 else member.filename.encode("cp437")
+                with suppress(UnicodeDecodeError):  # some tools write UTF-8 and do not say so
+                    member.filename, raw = raw.decode() or member.filename, b""
+                if re.search(rb"[\xa9-\xe0\xe2-\xff]", raw):  # no letters there in cp437
+                    raise _Refused(f"{archive}: member {raw!r}: found a name in an unknown code "
+                                   "page, expected UTF-8")
         plain = (0, stat.S_IFREG, stat.S_IFDIR)  # 0 where it was not packed on Unix
         members = ((m, m.filename, m.file_size, stat.S_IFMT(m.external_attr >> 16) in plain)
                    for m in file.infolist())  # fmt: skip

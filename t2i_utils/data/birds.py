@@ -93,10 +93,7 @@ def load_birds(
             lambda i, path: read_photo(path, boxes[i], side)),
         classes=classes,
         splits=splits,
-        crop=int(size),
-        flip=True,
-        origin=f"split={split}, size={size}",
-    )
+        crop=int(size), flip=True, origin=f"split={split}, size={size}")
 
 
 def read_table(

@@ -237,23 +237,20 @@ def load_blooms(n: int = 8000, size: int = 64, seed: int = 0) -> CaptionedImages
     classes = torch.from_numpy(table[:, -1].astype(np.int64))
     unseen = torch.isin(classes, torch.tensor(unseen_classes()))
     held_out = torch.arange(n) % 20 == 0
+    if (least := min(len(classes[own].unique()) for own in (unseen, ~unseen & ~held_out))) < 2:
+        raise ValueError(f"Blooms: n {n}: found {least} classes to train or to test on, expected "
+                         "two or more of each: draw more")
     return CaptionedImages(
-        name="blooms",
-        images=images,
-        captions=sentences,
-        classes=classes,
+        name="blooms", images=images, captions=sentences, classes=classes,
         class_names=[" ".join(c) for c in all_classes()],
         splits={
             "train": torch.nonzero(~unseen & ~held_out).flatten(),
             "seen_test": torch.nonzero(~unseen & held_out).flatten(),
             "test": torch.nonzero(unseen).flatten(),
         },
-        crop=size,
-        flip=True,
-        origin=f"n={n}, size={size}, seed={seed}, version {VERSION}",
+        crop=size, flip=True, origin=f"n={n}, size={size}, seed={seed}, version {VERSION}",
         attributes=torch.from_numpy(table[:, :-1].astype(np.int64)),
-        named=torch.from_numpy(named.astype(np.int64)),
-    )
+        named=torch.from_numpy(named.astype(np.int64)))
 
 
 def cache_name(n: int, size: int, seed: int) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,17 +14,33 @@ from t2i_utils.lesson import seed_for
 
 
 def to_unit(images: UInt8[Tensor, "..."] | UInt8[np.ndarray, "..."]) -> Float[Tensor, "..."]:
-    """Bytes 0..255 to float32 in [-1, 1], the range of tanh: what the networks see."""
-    images = torch.tensor(images.copy()) if isinstance(images, np.ndarray) else images
+    """Bytes 0..255 to float32 in [-1, 1], the range of tanh: what the networks see.
+
+    Raises ValueError for numbers that are no bytes.
+    """
+    images = _tensor_of(images)
+    if images.dtype != torch.uint8 and images.numel():
+        low, high = images.min(), images.max()
+        if not 0 <= low <= high <= 255:
+            raise ValueError(f"found numbers from {low:g} to {high:g}, expected uint8, 0 to 255")
     return images.float().div(127.5).sub_(1)  # a float tensor is its own .float(): not in place
 
 
 def to_bytes(images: Float[Tensor, "..."]) -> UInt8[Tensor, "..."]:
     """Floats in [-1, 1] (what lies outside is clipped) to bytes; undoes `to_unit` exactly."""
-    images = torch.as_tensor(images)
+    images = _tensor_of(images)
     if not images.is_floating_point():
         raise TypeError(f"found {images.dtype}, expected floats in [-1, 1]")
     return images.float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
+
+
+def _tensor_of(images: Any) -> Tensor:
+    """A tensor as it is; of an array, of pictures or lists a copy."""
+    if isinstance(images, Tensor):
+        return images
+    copy = np.array(images)
+    kind = np.float32 if copy.dtype.kind == "f" else np.int64
+    return torch.from_numpy(copy if copy.dtype == np.uint8 else copy.astype(kind))
 
 
 @dataclass(eq=False, repr=False)
@@ -264,16 +281,11 @@ class Batches(torch.utils.data.Dataset):
         if self.near_misses > 1:
             owners, wrong = self._nearer(pictures, embedding, owners, wrong, generator)
         return Batch(
-            images=to_unit(images),
-            embedding=embedding,
+            images=to_unit(images), embedding=embedding,
             wrong_embedding=self.embeddings[owners[:, None], wrong].float().mean(1),
-            pictures=pictures,
-            sentences=sentences[:, 0],
-            wrong_pictures=owners,
-            wrong_sentences=wrong[:, 0],
-            rivals=data.rivals(pictures, sentences[:, 0]),
-            attributes=attributes,
-        )
+            pictures=pictures, sentences=sentences[:, 0],
+            wrong_pictures=owners, wrong_sentences=wrong[:, 0],
+            rivals=data.rivals(pictures, sentences[:, 0]), attributes=attributes)
 
     @property
     def identity(self) -> dict[str, str | int]:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from t2i_utils.data import photographs
 from t2i_utils.data.captioned import CaptionedImages
-from t2i_utils.data.embeddings import FILES, load_embeddings
+from t2i_utils.data.embeddings import FILES, load_parts
 from t2i_utils.data.photographs import SENTENCES
 
 PARTS = ("train", "test")
@@ -51,7 +51,7 @@ def load_embedded(
     Batches are random crops of side `size`. A picture's captions are the names of its embeddings.
 
     Raises FileNotFoundError for missing folders and files, ValueError where embeddings and photos
-    do not go together, and as `load_embeddings` does.
+    do not go together, and as `load_parts` does.
     """
     for name, given in {"data_dir": data_dir, "image_dir": image_dir}.items():
         if given is None or given == "":
@@ -62,22 +62,10 @@ def load_embedded(
     for folder in (*folders, photos):
         if not os.path.isdir(folder):
             raise FileNotFoundError(f"embeddings: found no folder {folder}; {LAYOUT}")
-    parts = [load_embeddings(folder) for folder in folders]
-    if len(parts[0].classes.unique()) < 2:
-        raise ValueError(f"embeddings: {folders[0] / FILES[2]}: found one class, expected two")
-    names = [re.sub(r".*[\\/]|\.jpg$", "", name) for part in parts for name in part.file_names]
-    paths = _matched(names, photos)
-    widths = {part.embeddings.shape[-1] for part in parts}
-    if len(widths) > 1:
-        raise ValueError(f"embeddings: {folders[0].parent}: found widths {sorted(widths)} in train "
-                         "and test, expected one")
-    table = torch.cat([part.embeddings for part in parts]).half()
-    if not table.isfinite().all():
-        raise ValueError(f"embeddings: {folders[0].parent}: found values over 65,504, expected "
-                         "float16's")
-    numbers = torch.cat([part.classes for part in parts])
-    known, classes = numbers.unique(return_inverse=True)
-    train = len(parts[0].file_names)
+    held = load_parts(*folders)
+    names = [re.sub(r".*[\\/]|\.jpg$", "", name) for name in held["names"].tolist()]
+    paths, train = _matched(names, photos), int(held["train"])
+    known, classes = torch.from_numpy(held["classes"]).unique(return_inverse=True)
     signature = photographs.signature_of(
         photos, *(f / "filenames.pickle" for f in folders), code=__name__, few=True)
     data = CaptionedImages(
@@ -90,7 +78,7 @@ def load_embedded(
         class_names=[f"class {number}" for number in known.tolist()],
         splits={"train": torch.arange(train), "test": torch.arange(train, len(names))},
         crop=int(size), flip=True, origin=f"size={size}")
-    return data, table
+    return data, torch.from_numpy(held["table"])
 
 
 def _matched(names: list[str], photos: Path) -> list[Path]:

@@ -4,6 +4,7 @@ A pickle is a program: one that names any function and calls it. The reader belo
 numpy's arrays need and refuses the rest by name. Embeddings and layout: Zhang et al. 2017.
 """
 
+import hashlib
 import io
 import math
 import os
@@ -19,8 +20,10 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from t2i_utils.data.photographs import SENTENCES, place
+from t2i_utils import files
+from t2i_utils.data.photographs import SENTENCES, place, signature_of
 from t2i_utils.data.texts import in_its_place
+from t2i_utils.lesson import cache_advice, cache_dir
 
 FILES = ("char-CNN-RNN-embeddings.pickle", "filenames.pickle", "class_info.pickle")
 # Plain data, REDUCE and BUILD; INST too, so that what it asks for is named. Not: dicts and sets,
@@ -83,6 +86,37 @@ def load_embeddings(folder: str | os.PathLike) -> Embeddings:
              and all(type(x) is int and abs(x) < 2**63 for x in classes),
              classes_path, _kind(classes), f"a list of {n} whole numbers")
     return Embeddings(embeddings, names, torch.tensor(classes, dtype=torch.int64))
+
+
+def load_parts(train: Path, test: Path) -> dict[str, np.ndarray]:
+    """"names", "classes" and the "table" of both folders, float16, and of how many are "train".
+
+    Pickles are slow to read: what they hold is cached, by their bytes and by this code. Raises as
+    `load_embeddings` does, ValueError where the two do not go together or do not fit float16, and
+    OSError that says what would help where the cache cannot be written.
+    """
+    paths = [folder / file for folder in (train, test) for file in FILES]
+    marks = [files.fingerprint(path) for path in paths if path.is_file()]
+    key = hashlib.sha256("".join([signature_of(code=__name__), *marks]).encode()).hexdigest()[:16]
+    cached = cache_dir("embeddings") / f"table-{key}.npz"
+
+    def write():
+        parts = [load_embeddings(folder) for folder in (train, test)]
+        _require(len(parts[0].classes.unique()) > 1, train / FILES[2], "one class", "two")
+        widths = sorted({part.embeddings.shape[-1] for part in parts})
+        _require(len(widths) == 1, train.parent, f"widths {widths} in train and test", "one")
+        table = torch.cat([part.embeddings for part in parts]).half()
+        _require(table.isfinite().all(), train.parent, "values over 65,504", "float16's")
+        with files.whole(cached, table.nbytes, cache_advice()) as draft, open(draft, "wb") as file:
+            np.savez(file, table=table.numpy(), train=len(parts[0].file_names),
+                     names=np.array([name for part in parts for name in part.file_names]),
+                     classes=torch.cat([part.classes for part in parts]).numpy())
+
+    def read() -> dict[str, np.ndarray]:
+        with np.load(cached) as held:
+            return dict(held)
+
+    return files.made_once(cached, write, cache_advice(), read)
 
 
 def read_pickle(path: Path) -> Any:
@@ -224,7 +258,7 @@ def _kind(x: Any) -> str:
     return type(x).__name__
 
 
-def _require(held: bool, path: Path, found: str, expected: str):
+def _require(held: Any, path: Path, found: str, expected: str):
     if not held:
         raise ValueError(f"embeddings: {path}: found {found}, expected {expected}")
 

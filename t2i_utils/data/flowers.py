@@ -79,10 +79,7 @@ def load_flowers(
         class_names=[f"class_{label:05d}" for label in range(1, int(labels.max()) + 1)],
         splits=oxford_splits(folder) if split == "oxford" else photographs.class_disjoint_splits(
             "flowers", labels - 1, TEST_SHARE),
-        crop=int(size),
-        flip=True,
-        origin=f"split={split}, size={size}",
-    )
+        crop=int(size), flip=True, origin=f"split={split}, size={size}")
 
 
 def read_labels(folder: Path) -> Int64[Tensor, " N"]:

@@ -41,17 +41,16 @@ ORIGINALS = {
     ),
 }  # fmt: skip
 
+SENTENCES = """{tables} and splits: the same command with --fetch.
+The sentences, by hand (no program can fetch them for you):
+  1. open https://github.com/reedscot/cvpr2016 and follow its link to the data of the {name};
+  2. from the archive take the folder text_c10/ and put it into {place};
+  3. it is whole when this command says that ten sentences of each of {count} photos are there."""
 BY_HAND = {
-    "flowers": """Photos, labels and splits: the same command with --fetch.
-The sentences, by hand (no program can fetch them for you):
-  1. open https://github.com/reedscot/cvpr2016 and follow its link to the flowers' data;
-  2. from the archive take the folder text_c10/ and put it into {folder};
-  3. it is whole when this command says that ten sentences of each of 8,189 photos are there.""",
-    "birds": """Photos, boxes and splits: the same command with --fetch.
-The sentences, by hand (no program can fetch them for you):
-  1. open https://github.com/reedscot/cvpr2016 and follow its link to the birds' data;
-  2. from the archive take the folder text_c10/ and put it into {folder}/CUB_200_2011;
-  3. it is whole when this command says that ten sentences of each of 11,788 photos are there.""",
+    "flowers": SENTENCES.format(
+        tables="Photos, labels", name="flowers", place="{folder}", count="8,189"),
+    "birds": SENTENCES.format(
+        tables="Photos, boxes", name="birds", place="{folder}/CUB_200_2011", count="11,788"),
     "embeddings": """The pickles, by hand (no program can fetch them for you):
   1. open https://github.com/hanzhanggit/StackGAN and follow its link to the embeddings of the
      flowers or of the birds ("char-CNN-RNN text embeddings");

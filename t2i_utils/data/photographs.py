@@ -32,6 +32,7 @@ LOOKED_AT = 300  # files of a published folder: of more, so many are looked at
 MOST_CLASSES = 10_000
 ELSEWHERE = {".icloud", ".nextcloud", ".owncloud"}  # notes that a file is not here, but there
 Place = str | int | os.PathLike | None  # a folder: `-p data_dir 2024` is a number
+ODD_END = re.compile(r"[^\w~]+$")  # of a name: what shells and browsers put behind it
 LEFT_BY_TOOLS = re.compile(r"\.(?!.*\.icloud$)|~\$|~syncthing~|@(eaDir|tmp|__thumb|Recycle)"
                            r"|__MACOSX$|lost\+found$|System Volume Information$"
                            r"|#(recycle|snapshot)$|\$?RECYCLE(R|\.BIN)$|Thumbs\.db$")
@@ -108,17 +109,20 @@ def listed(name: str, folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
               for inside in _scanned(own.path) if inside.is_dir(follow_symlinks=False)]
     for at in (*classes, folder, *deeper):
         its_place, kinds = at in classes, {}
-        for file in (file for file in sound(at) if file.is_file()):
+        for file in sound(at):
             stem, suffix = os.path.splitext(file.name)
-            kinds.setdefault(stem, set()).add(suffix.lower())
-            paths += [Path(file.path)] if its_place and suffix.lower() in suffixes else []
+            suffix, plain = suffix.lower(), file.is_file()
+            if plain or suffix in suffixes:
+                kinds.setdefault(stem, set()).add(suffix if plain else f"a folder {suffix}")
+            paths += [Path(file.path)] if plain and its_place and suffix in suffixes else []
         for stem, found in kinds.items():
             picture, described = bool(found & set(suffixes)), ".txt" in found and len(found) > 1
             elsewhere = described and picture and not its_place and paths
-            if elsewhere or its_place and (described and not picture or found & ELSEWHERE):
-                raise ValueError(f"{name}: {os.fspath(at)}/{stem}: found "
-                                 f"{' and '.join(sorted(found))}, expected a picture, one of "
-                                 f"{', '.join(suffixes)}, in the folder of its class")
+            odd = [x for x in found - set(suffixes) if ODD_END.sub("", x) in suffixes]
+            if elsewhere or its_place and (described and not picture or found & ELSEWHERE or odd):
+                shown = " and ".join(sorted(found)).encode("unicode_escape").decode()
+                raise ValueError(f"{name}: {os.fspath(at)}/{stem}: found {shown}, expected a "
+                                 f"picture, one of {', '.join(suffixes)}, in its class's folder")
     known: dict[str, Path] = {}
     for at in sorted({path.parent for path in paths}):
         other = known.setdefault(unicodedata.normalize("NFC", at.name).casefold().strip(), at)

@@ -61,7 +61,7 @@ def rgb(image: Image.Image, upright: bool = False) -> Image.Image:
     with suppress(Exception):  # EXIF data that cannot be read turn nothing
         if upright:
             ImageOps.exif_transpose(image, in_place=True)
-    clear = image.info.get("transparency")
+    clear, profile = map(image.info.get, ("transparency", "icc_profile"))
     if image.mode == "L" and isinstance(clear, int) and depth in GREYS:  # scaled as pixels are
         image.info["transparency"] = clear * GREYS[depth]
     if isinstance(clear, tuple) and max(clear) > 255:  # of 16 bits, of which Pillow keeps the upper
@@ -70,20 +70,20 @@ def rgb(image: Image.Image, upright: bool = False) -> Image.Image:
         numbers = np.asarray(image).astype(np.int64)
         grey = np.where(numbers == image.info.get("transparency"), 255, (numbers + 128) // 257)
         image = Image.fromarray(grey.astype(np.uint8))
-    image = _in_srgb(image)
-    if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        white.alpha_composite(image.convert("RGBA"))
-        image = white
-    return image.convert("RGB")
+    return _on_white(image, profile)
 
 
-def _in_srgb(image: Image.Image) -> Image.Image:
-    """The colours that the profile within a picture means (phones' are wider), as sRGB's."""
-    mode = "RGBA" if image.has_transparency_data else "RGB"
+def _on_white(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Its colours as `profile` means them (phones' are wider than sRGB), what is clear on white."""
+    clear = image.has_transparency_data
+    solid = image.convert("RGBA") if clear else image
+    kind = {"L": "L", "LA": "L", "CMYK": "CMYK"}.get(image.mode, "RGB")  # as the profile counts
+    picture = solid.convert(kind)
     with suppress(Exception):  # none, one that cannot be read, or one for other channels
-        profile = io.BytesIO(image.info["icc_profile"])
-        image = image.convert(mode) if mode == "RGBA" or image.mode == "P" else image
-        return ImageCms.profileToProfile(
-            image, profile, ImageCms.createProfile("sRGB"), outputMode=mode)
-    return image
+        picture = ImageCms.profileToProfile(
+            picture, io.BytesIO(profile), ImageCms.createProfile("sRGB"), outputMode="RGB")
+    picture = picture.convert("RGB")
+    if clear:
+        white = Image.new("RGB", image.size, "white")
+        picture = Image.composite(picture, white, solid.getchannel("A"))
+    return picture

@@ -381,21 +381,16 @@ class Apart:
         kernel = torch.stack(self.kernel)
         spread = kernel.std().item() if len(kernel) > 1 else nan
         least = torch.cat(self.held).quantile(0.01)
-        return {
-            "Fréchet distance": (whole, self._jackknife(real, fake, whole)),
-            "KID": (kernel.mean().item(), spread / len(kernel) ** 0.5),
-            **self.covered,
-            "copying": share(torch.cat(self.near) < least),
-        }
+        return {"Fréchet distance": (whole, self._jackknife(real, fake, whole)),
+                "KID": (kernel.mean().item(), spread / len(kernel) ** 0.5), **self.covered,
+                "copying": share(torch.cat(self.near) < least)}
 
     def _jackknife(self, real: "Sums", fake: "Sums", whole: float) -> float:
         """Standard error from leaving out one group at a time, of unequal sizes (Busing 1999)."""
         if len(self.groups) < 2:
             return nan
-        left = torch.tensor([
-            frechet_of_moments(*(real - r).moments(), *(fake - f).moments())
-            for r, f in self.groups
-        ])  # fmt: skip
+        left = torch.tensor([frechet_of_moments(*(real - r).moments(), *(fake - f).moments())
+                             for r, f in self.groups])
         h = torch.tensor([fake.n / f.n for _, f in self.groups])
         pseudo = h * whole - (h - 1) * left  # what the group by itself adds, its bias taken off
         middle = (pseudo / h).sum()

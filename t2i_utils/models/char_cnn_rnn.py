@@ -251,9 +251,6 @@ def warn_of_new_words(
     share = new.total() / max(1, counts.total())
     if share > most:
         commonest = ", ".join(word for word, _ in new.most_common(8))
-        warnings.warn(
-            f"{share:.0%} of the words of these captions are new to the text encoder, which was "
-            f"trained on {len(known):,} words: {commonest}, …",
-            stacklevel=2,
-        )
+        warnings.warn(f"{share:.0%} of the words of these captions are new to the text encoder, "
+                      f"which was trained on {len(known):,} words: {commonest}, …", stacklevel=2)
     return share

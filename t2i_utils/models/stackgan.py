@@ -120,13 +120,8 @@ class Discriminator(gan_cls.Discriminator):
 def sketch_reader(width: int) -> nn.Sequential:
     """Stage-II's way down: a sketch [B, 3, s, s] becomes a map [B, 4 · width, s/4, s/4]."""
     return nn.Sequential(
-        nn.Conv2d(3, width, 3, 1, 1),
-        nn.ReLU(),
-        *convolution(width, 2 * width, 4),
-        nn.ReLU(),
-        *convolution(2 * width, 4 * width, 4),
-        nn.ReLU(),
-    )
+        nn.Conv2d(3, width, 3, 1, 1), nn.ReLU(), *convolution(width, 2 * width, 4), nn.ReLU(),
+        *convolution(2 * width, 4 * width, 4), nn.ReLU())
 
 
 def refinement(channels: int, blocks: int) -> nn.Sequential:

@@ -77,8 +77,8 @@ def test_the_same_flower_at_64_and_256():
 
 
 def test_the_data_set_is_the_same_at_every_size():
-    small, large = load_blooms(12, 64, seed=5), load_blooms(12, 256, seed=5)
-    assert large.images.shape == (12, 3, 256, 256)
+    small, large = load_blooms(20, 64, seed=5), load_blooms(20, 256, seed=5)
+    assert large.images.shape == (20, 3, 256, 256)
     averaged = torch.nn.functional.avg_pool2d(unit(large.images), 4)
     assert (averaged - unit(small.images)).abs().mean((1, 2, 3)).max() < 0.03
     assert small.captions == large.captions
@@ -119,7 +119,7 @@ def test_the_same_seed_draws_the_same(tmp_path, monkeypatch):
         monkeypatch.setenv("T2I_CACHE", str(tmp_path / folder))
         torch.manual_seed(len(drawn))  # the global generators have no say
         random.seed(len(drawn))
-        drawn.append(load_blooms(30, 16, seed))
+        drawn.append(load_blooms(60, 16, seed))
     first, again, other = drawn
     assert np.array_equal(first.images, again.images) and first.captions == again.captions
     assert torch.equal(first.attributes, again.attributes)

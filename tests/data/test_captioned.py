@@ -134,8 +134,8 @@ def test_another_setting_is_another_identity(names, changed):
 
 
 def test_blooms_of_another_seed_are_other_data():
-    of = [load_blooms(8, 8, seed).origin for seed in (0, 1, 0)]
-    assert of[0] == of[2] != of[1] and of[0].startswith("n=8, size=8, seed=0, version ")
+    of = [load_blooms(40, 8, seed).origin for seed in (0, 1, 0)]
+    assert of[0] == of[2] != of[1] and of[0].startswith("n=40, size=8, seed=0, version ")
 
 
 def test_equal_sentences_are_encoded_once():

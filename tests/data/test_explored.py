@@ -98,7 +98,7 @@ def test_pictures_and_sentences_where_no_class_is(own, where):  # noqa: F811
     assert same(before, load_folder(own, size=16))
     shutil.copy(first(own, "txt"), own / where / "p9.txt")
     refused(lambda: load_folder(own, size=16), "p9: found .jpg and .txt, expected",
-            "in the folder of its class")  # fmt: skip
+            "in its class's folder")  # fmt: skip
 
 
 def test_a_class_unpacked_with_backslashes(own):  # noqa: F811

@@ -934,7 +934,7 @@ def test_f19_a_grammar_that_was_edited(tmp_path):
     grammar = tmp_path / "t2i_utils" / "data" / "grammar.py"
 
     def drawn():
-        code = "from t2i_utils.data import load; print(load('blooms', n=4, size=16).captions)"
+        code = "from t2i_utils.data import load; print(load('blooms', n=40, size=16).captions)"
         environment = {"PYTHONPATH": str(tmp_path), "T2I_CACHE": str(tmp_path / "cache"),
                        "PYTHONDONTWRITEBYTECODE": "1"}  # fmt: skip
         return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
