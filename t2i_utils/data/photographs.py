@@ -104,7 +104,7 @@ def listed(name: str, folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     if found := no_folder(folder):
         raise FileNotFoundError(f"{name}: data_dir {str(folder)!r}: found {found}, expected a "
                                 "folder with one for each class")
-    paths, classes = [], [own for own in sound(folder) if own.is_dir()]
+    paths, pictures, classes = [], set(suffixes), [own for own in sound(folder) if own.is_dir()]
     deeper = [inside for own in classes if not own.is_symlink()
               for inside in _scanned(own.path) if inside.is_dir(follow_symlinks=False)]
     for at in (*classes, folder, *deeper):
@@ -116,9 +116,9 @@ def listed(name: str, folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
                 kinds.setdefault(stem, set()).add(suffix if plain else f"a folder {suffix}")
             paths += [Path(file.path)] if plain and its_place and suffix in suffixes else []
         for stem, found in kinds.items():
-            picture, described = bool(found & set(suffixes)), ".txt" in found and len(found) > 1
+            picture, described = not found.isdisjoint(pictures), ".txt" in found and len(found) > 1
             elsewhere = described and picture and not its_place and paths
-            odd = [x for x in found - set(suffixes) if ODD_END.sub("", x) in suffixes]
+            odd = [x for x in found if x not in pictures and ODD_END.sub("", x) in pictures]
             if elsewhere or its_place and (described and not picture or found & ELSEWHERE or odd):
                 shown = " and ".join(sorted(found)).encode("unicode_escape").decode()
                 raise ValueError(f"{name}: {os.fspath(at)}/{stem}: found {shown}, expected a "
