@@ -51,7 +51,7 @@ COUNTS = torch.tensor([4.0, 5.0, 6.0, 8.0])
 
 def draw_style(n: int, generator: torch.Generator) -> Float[Tensor, "n k"]:
     """Draw what no sentence names: `n` rows of numbers in [0, 1)."""
-    return torch.rand(n, STYLE, generator=generator)
+    return torch.rand(n, STYLE, generator=generator, dtype=torch.float32)
 
 
 def coverage(distance: Tensor, pixel: float) -> Tensor:
@@ -112,10 +112,8 @@ def render(
 
     Drawn where the attributes and the style are, on a GPU too.
     """
-    parts = [
-        draw(a, s, size) for a, s in zip(attributes.split(128), style.split(128), strict=True)
-    ]
-    return torch.cat(parts)
+    parts = zip(attributes.split(128), style.split(128), strict=True)
+    return torch.cat([draw(a, s, size) for a, s in parts])
 
 
 def draw(attributes: Tensor, style: Tensor, size: int) -> Tensor:
@@ -124,7 +122,7 @@ def draw(attributes: Tensor, style: Tensor, size: int) -> Tensor:
     s = [style[:, i, None, None] for i in range(STYLE)]
     pixel = 2.0 / size
     device = style.device
-    axis = (torch.arange(size, device=device) + 0.5) * pixel - 1
+    axis = (torch.arange(size, device=device, dtype=style.dtype) + 0.5) * pixel - 1
     x0, y0 = axis[None, None, :], axis[None, :, None]
     picture = backdrop(attributes, style, x0, y0)
 
@@ -191,10 +189,8 @@ def unseen_classes() -> list[int]:
 
 def draw_attributes(n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Draw `n` flowers evenly over the classes: attributes [n, A] and classes [n]."""
-    combinations = torch.tensor(
-        [[ATTRIBUTES[k].index(v) for k, v in zip(CLASS_ATTRIBUTES, c, strict=True)]
-         for c in all_classes()]
-    )  # fmt: skip
+    combinations = torch.tensor([[ATTRIBUTES[k].index(v) for k, v in zip(
+        CLASS_ATTRIBUTES, c, strict=True)] for c in all_classes()])
     classes = torch.randint(len(combinations), (n,), generator=generator)
     columns = [torch.randint(len(v), (n,), generator=generator) for v in ATTRIBUTES.values()]
     attributes = torch.stack(columns, 1)

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
+from t2i_utils.data.photographs import whole_number
 from t2i_utils.lesson import seed_for
 
 
@@ -19,11 +20,10 @@ def to_unit(images: UInt8[Tensor, "..."] | UInt8[np.ndarray, "..."]) -> Float[Te
     Raises ValueError for numbers that are no bytes.
     """
     images = _tensor_of(images)
-    if images.dtype != torch.uint8 and images.numel():
-        low, high = images.min(), images.max()
-        if not 0 <= low <= high <= 255:
-            raise ValueError(f"found numbers from {low:g} to {high:g}, expected uint8, 0 to 255")
-    return images.float().div(127.5).sub_(1)  # a float tensor is its own .float(): not in place
+    numbers = images.float()
+    if images.dtype != torch.uint8 and not numbers.clamp(0, 255).round().equal(numbers):
+        raise ValueError(f"found numbers from {numbers.min()} to {numbers.max()}, expected uint8")
+    return numbers.div(127.5).sub_(1)  # a float tensor is its own .float(): not in place
 
 
 def to_bytes(images: Float[Tensor, "..."]) -> UInt8[Tensor, "..."]:
@@ -173,7 +173,7 @@ def encoded(
     different, parts = list(row), []
     for start in range(0, len(different), chunk):
         some = different[start : start + chunk]
-        part = encode(some)
+        part = _tensor_of(encode(some))
         if part.dim() != 2 or len(part) != len(some):
             raise ValueError(f"encode gave shape {tuple(part.shape)} for {len(some)} sentences, "
                              f"expected ({len(some)}, T)")
@@ -245,9 +245,13 @@ class Batches(torch.utils.data.Dataset):
         data: CaptionedImages, embeddings: Float[Tensor, "N k T"] | None, split: str,
         batch_size: int, seed: int, mean_of: int = 1, near_misses: int = 1,
     ):
-        if split not in data.splits:
+        if str(split) not in data.splits:
             raise ValueError(f"{data.name}: unknown split {split!r}, not of {list(data.splits)}")
-        if len(data.splits[split]) == 0 or batch_size < 1:
+        batch_size, seed, mean_of, near_misses = (
+            whole_number(data.name, what, value, least) for what, value, least in (
+                ("batch_size", batch_size, 1), ("seed", seed, -2**63), ("mean_of", mean_of, 1),
+                ("near_misses", near_misses, 1)))
+        if len(data.splits[split]) == 0:
             raise ValueError(f"{data.name}: no batches of {batch_size} from split {split!r} of "
                              f"{len(data.splits[split])} pictures")
         expected = (len(data.images), data.sentences_each)
@@ -256,9 +260,9 @@ class Batches(torch.utils.data.Dataset):
                              f"expected ({len(data.images)}, {data.sentences_each}, T)")
         if not 1 <= mean_of <= data.sentences_each:
             raise ValueError(f"{data.name}: mean_of {mean_of}, expected 1 to {data.sentences_each}")
-        if near_misses < 1 or near_misses > 1 and mean_of > 1:
+        if near_misses > 1 and mean_of > 1:
             raise ValueError(f"{data.name}: near_misses {near_misses} with mean_of {mean_of}, "
-                             "expected at least 1, and single sentences where it is more")
+                             "expected single sentences where it is more than 1")
         self.data, self.embeddings, self.split_pictures = data, embeddings, data.splits[split]
         self.split = split
         self.batch_size, self.seed, self.mean_of = batch_size, seed, mean_of
@@ -338,7 +342,7 @@ def crops(
     side, rows = data.crop, np.asarray(data.images)
     out = np.empty((len(pictures), 3, side, side), np.uint8)
     corner = torch.randint(rows.shape[-1] - side + 1, (len(pictures), 2), generator=generator)
-    mirror = (torch.rand(len(pictures), generator=generator) < 0.5).tolist()
+    mirror = (torch.rand(len(pictures), generator=generator, dtype=torch.float32) < 0.5).tolist()
     # slices in a loop: 0.4 ms for 64 pictures, while gathering by index arrays takes 3 to 10
     for i, picture in enumerate(pictures.tolist()):
         top, left = corner[i].tolist()
@@ -349,7 +353,8 @@ def crops(
 
 def _distinct(allowed: Tensor, count: int, generator: torch.Generator) -> Int64[Tensor, "B count"]:
     """`count` different columns of each row, at random among those that are allowed (non-zero)."""
-    return torch.rand(allowed.shape, generator=generator).add_(allowed > 0).topk(count).indices
+    lots = torch.rand(allowed.shape, generator=generator, dtype=torch.float32)
+    return lots.add_(allowed > 0).topk(count).indices
 
 
 def _untrue(data: CaptionedImages, pictures: Tensor, owners: Tensor) -> Bool[Tensor, "B k"]:

@@ -94,8 +94,7 @@ def listed(name: str, folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     def sound(folder: str | os.PathLike) -> Iterator[os.DirEntry]:
         for entry in _scanned(folder):
             if (shown := entry.path.encode(errors="backslashreplace").decode()) != entry.path:
-                raise ValueError(f"{name}: {shown}: found a name that is not in UTF-8, expected "
-                                 "one that is: rename it")
+                raise ValueError(f"{name}: {shown}: found a name not in UTF-8, expected one in it")
             if entry.is_symlink() and not os.path.exists(entry.path):
                 found = texts.in_its_place(Path(entry.path))
                 raise ValueError(f"{name}: {entry.path}: found {found}, expected what it leads to")
@@ -113,7 +112,7 @@ def listed(name: str, folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
             stem, suffix = os.path.splitext(file.name)
             suffix, plain = suffix.lower(), file.is_file()
             if plain or suffix in suffixes:
-                kinds.setdefault(stem, set()).add(suffix if plain else f"a folder {suffix}")
+                kinds.setdefault(stem, set()).add(suffix if plain else f"no file {suffix}")
             paths += [Path(file.path)] if plain and its_place and suffix in suffixes else []
         for stem, found in kinds.items():
             picture, described = not found.isdisjoint(pictures), ".txt" in found and len(found) > 1
@@ -125,7 +124,8 @@ def listed(name: str, folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
                                  f"picture, one of {', '.join(suffixes)}, in its class's folder")
     known: dict[str, Path] = {}
     for at in sorted({path.parent for path in paths}):
-        other = known.setdefault(unicodedata.normalize("NFC", at.name).casefold().strip(), at)
+        called = unicodedata.normalize("NFC", at.name).lower().strip()
+        other = known.setdefault("".join(c for c in called if unicodedata.category(c) != "Cf"), at)
         if other != at:  # each would have the other's sentences for wrong ones
             raise ValueError(f"{name}: {at}: found {other.name!r} beside {at.name!r}, expected "
                              "names of classes that do not look alike")

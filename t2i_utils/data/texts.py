@@ -3,6 +3,7 @@
 import codecs
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
@@ -28,6 +29,8 @@ def read_lines(name: str, path: Path) -> list[str]:
     Raises ValueError naming the file, what was found there and what is expected.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise OSError  # a pipe would be waited for
         data = path.read_bytes()
     except OSError as error:
         found = in_its_place(path) or error.strerror
@@ -60,11 +63,11 @@ def what_it_is(data: bytes) -> str:
 
 
 def in_its_place(path: Path) -> str:
-    """The same of a file: also a folder of its name, and a link that leads nowhere."""
-    try:
-        with open(path, "rb") as file:
-            return what_it_is(file.read(200))
-    except OSError:
-        if path.is_symlink() and not os.path.exists(path):
-            return f"a link to {os.readlink(path)}, which is not there"
-        return "a folder" if path.is_dir() else ""
+    """The same of a file: also a folder of its name, a pipe, and a link that leads nowhere."""
+    with suppress(OSError):
+        if path.is_file():
+            with open(path, "rb") as file:
+                return what_it_is(file.read(200))
+    if path.is_symlink() and not os.path.exists(path):
+        return f"a link to {os.readlink(path)}, which is not there"
+    return "a folder" if path.is_dir() else "a pipe or a device" if not path.is_file() else ""

@@ -52,11 +52,8 @@ class AttributeClassifier(AttributeReader):
         self.side, layers, channels = side, [], 3
         for i in range(doublings(side)):
             wide = min(width * 2**i, 256)
-            layers += [
-                nn.Conv2d(channels, wide, 4, 2, 1, bias=False),
-                nn.BatchNorm2d(wide),
-                nn.ReLU(inplace=True),
-            ]
+            layers += [nn.Conv2d(channels, wide, 4, 2, 1, bias=False), nn.BatchNorm2d(wide),
+                       nn.ReLU(inplace=True)]
             channels = wide
         # side × side → 4×4; what is left of the place is kept, petals are counted from it
         self.convolutions = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(4))

@@ -216,9 +216,8 @@ def photographs_exam(
 
     def middle(rows: Tensor) -> Tensor:
         cut = (data.images.shape[-1] - data.crop) // 2
-        return torch.from_numpy(
-            data.images[rows.numpy()][..., cut : cut + data.crop, cut : cut + data.crop].copy()
-        )
+        inner = slice(cut, cut + data.crop)
+        return torch.from_numpy(data.images[rows.numpy()][..., inner, inner].copy())
 
     def ceiling(rows: Tensor, seed: int) -> Tensor:
         if len(rows.unique()) == len(rows):

@@ -336,7 +336,7 @@ def test_a_batch_moves_as_a_whole():
 @pytest.mark.parametrize(("changed", "named"), [
     ({"split": "valid"}, "'valid'.*'train'"),
     ({"split": "test"}, "'test' of 0 pictures"),
-    ({"batch_size": 0}, "batches of 0"),
+    ({"batch_size": 0}, "batch_size 0"),
     ({"mean_of": 4}, "mean_of 4, expected 1 to 3"),
     ({"embeddings": torch.zeros(10, 2, 4)}, r"\(10, 2, 4\), expected \(10, 3, T\)"),
 ])

@@ -346,7 +346,7 @@ def test_names_that_are_no_utf8_are_named(own, name):
         os.rename(first(own), path)
     else:
         os.rename(own / "class 0", path)
-    with pytest.raises(ValueError, match="found a name that is not in UTF-8, expected") as raised:
+    with pytest.raises(ValueError, match="found a name not in UTF-8, expected") as raised:
         load_folder(own, size=16)
     assert r"caf\udce9" in str(raised.value) and str(raised.value).isprintable()
 
