@@ -107,7 +107,7 @@ def read_table(
     for number, line in enumerate(read_lines("birds", path), start=1):
         try:
             key, rest = line.split(maxsplit=1)
-            if key in rows:
+            if key in rows or ids is not None and "_" in rest:  # a number to Python: 1_0
                 raise ValueError
             rows[key] = parse(rest.strip())
         except ValueError:

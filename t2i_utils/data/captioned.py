@@ -118,6 +118,9 @@ class CaptionedImages:
                 self._require(picture not in split_of, f"picture {picture} is in split {split!r} "
                               f"and already in {split_of.get(picture)!r}")
                 split_of[picture] = split
+            own = {sentence for picture in pictures.tolist() for sentence in self.captions[picture]}
+            self._require(self.attributes is not None or len(own) != 1 or split == "seen_test",
+                          f"found one sentence for all of {split!r}, expected several")
 
     def encode(
         self, encode: Callable[[list[str]], Tensor], chunk: int = 8192
@@ -252,8 +255,7 @@ class Batches(torch.utils.data.Dataset):
                 ("batch_size", batch_size, 1), ("seed", seed, -2**63), ("mean_of", mean_of, 1),
                 ("near_misses", near_misses, 1)))
         if len(data.splits[split]) == 0:
-            raise ValueError(f"{data.name}: no batches of {batch_size} from split {split!r} of "
-                             f"{len(data.splits[split])} pictures")
+            raise ValueError(f"{data.name}: no batches from split {split!r} of 0 pictures")
         expected = (len(data.images), data.sentences_each)
         if embeddings is not None and embeddings.shape[:2] != expected:
             raise ValueError(f"{data.name}: embeddings have shape {tuple(embeddings.shape)}, "

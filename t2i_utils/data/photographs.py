@@ -127,8 +127,7 @@ def listed(name: str, folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
         called = unicodedata.normalize("NFC", at.name).lower().strip()
         other = known.setdefault("".join(c for c in called if unicodedata.category(c) != "Cf"), at)
         if other != at:  # each would have the other's sentences for wrong ones
-            raise ValueError(f"{name}: {at}: found {other.name!r} beside {at.name!r}, expected "
-                             "names of classes that do not look alike")
+            raise ValueError(f"{name}: found {other.name!r} and {at.name!r}, expected other names")
     return sorted(paths)
 
 
@@ -160,9 +159,9 @@ def class_disjoint_splits(
 ) -> dict[str, Int64[Tensor, " _"]]:
     """A share of the classes as "test", 5 % of the other classes' pictures as "seen_test".
 
-    Drawn by hashes of a fixed seed, so the same on every machine and with every version. At `least`
-    so many classes are for "test". Raises ValueError where fewer than two are left to train on, or,
-    where two are for "test", fewer than 4 pictures, and 6 to test on.
+    Drawn by hashes of a fixed seed, so the same on every machine. At `least` so many classes are
+    for "test". Raises ValueError where fewer than two are left to train on, or, where two are for
+    "test", fewer than 4 pictures, and 6 to test on.
     """
     if not isinstance(test_share, Real) or not 0 < test_share < 1:
         raise ValueError(f"{name}: test_share {test_share!r}, expected more than 0, less than 1")
@@ -182,8 +181,7 @@ def class_disjoint_splits(
     if (left := len(classes[train].unique())) < 2:
         raise ValueError(f"{name}: found {len(classes.unique())} classes, {len(test_classes)} of "
                          f"them for \"test\" (test_share {test_share}) and {left} with pictures to "
-                         "train on, expected two or more to train on: a wrong sentence is one of "
-                         "another class")
+                         "train on, expected two or more to train on: a wrong sentence is other's")
     if least > 1 and (len(train) < 2 * least or in_test.sum() < 3 * least):
         raise ValueError(f"{name}: found {len(train)} pictures to train on and {in_test.sum()} for "
                          f"\"test\", expected {2 * least} and {3 * least} or more")
@@ -212,8 +210,6 @@ def read_captions(
     for path, own in zip(paths, captions, strict=True):
         if len(own) != most:
             raise ValueError(f"{name}: {path} has {len(own)} lines, expected {most}{others}")
-    if count is None and len({line for own in captions for line in own}) < 2:
-        raise ValueError(f"{name}: {root}: found one sentence for all pictures, expected several")
     return captions
 
 

@@ -116,7 +116,7 @@ def test_classes_that_look_alike(own, alike):  # noqa: F811
     for number, name in enumerate(alike):
         (own / f"class {number}").rename(own / name)
     if len({unicodedata.normalize("NFC", x.name) for x in own.iterdir()}) == 4 - ("é" in alike[0]):
-        refused(lambda: load_folder(own, size=16), repr(alike[0]), repr(alike[1]), "expected names")
+        refused(lambda: load_folder(own, size=16), repr(alike[0]), repr(alike[1]), "expected other")
 
 
 # ---- 4: tables ----------------------------------------------------------------------------------
@@ -235,7 +235,7 @@ def test_one_sentence_for_all(own):  # noqa: F811
     """A script wrote "a photo" beside each picture: there is nothing to tell apart."""
     for path in own.rglob("*.txt"):
         path.write_text("a photo\n")
-    refused(lambda: load_folder(own, size=16), str(own), "found one sentence for all", "expected")
+    refused(lambda: load_folder(own, size=16), "found one sentence for all of", "expected")
 
 
 # ---- 8 and 9: caches, archives ------------------------------------------------------------------

@@ -13,7 +13,7 @@ def data_of(classes, attributes=None, named=None, k=4):
     return CaptionedImages(
         name="toy",
         images=np.zeros((n, 3, 4, 4), np.uint8),
-        captions=[["a flower"] * k] * n,
+        captions=[[f"a flower like {i}"] * k for i in range(n)],
         classes=torch.tensor(classes),
         class_names=[f"class {c}" for c in range(max(classes) + 1)],
         splits={"train": torch.arange(n), "test": torch.arange(0)},
