@@ -15,10 +15,7 @@ from t2i_utils.lesson import seed_for
 
 
 def to_unit(images: UInt8[Tensor, "..."] | UInt8[np.ndarray, "..."]) -> Float[Tensor, "..."]:
-    """Bytes 0..255 to float32 in [-1, 1], the range of tanh: what the networks see.
-
-    Raises ValueError for numbers that are no bytes.
-    """
+    """Bytes 0..255 to float32 in [-1, 1], the range of tanh; ValueError for what is no byte."""
     images = _tensor_of(images)
     numbers = images.float()
     if images.dtype != torch.uint8 and not numbers.clamp(0, 255).round().equal(numbers):

@@ -210,6 +210,8 @@ def read_captions(
     for path, own in zip(paths, captions, strict=True):
         if len(own) != most:
             raise ValueError(f"{name}: {path} has {len(own)} lines, expected {most}{others}")
+    if count is None and len({line for own in captions for line in own}) < 2:
+        raise ValueError(f"{name}: {root}: found one sentence for all pictures, expected several")
     return captions
 
 
