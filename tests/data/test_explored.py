@@ -235,7 +235,7 @@ def test_one_sentence_for_all(own):  # noqa: F811
     """A script wrote "a photo" beside each picture: there is nothing to tell apart."""
     for path in own.rglob("*.txt"):
         path.write_text("a photo\n")
-    refused(lambda: load_folder(own, size=16), "found one sentence for all of", "expected")
+    refused(lambda: load_folder(own, size=16), str(own), "found one sentence for all", "expected")
 
 
 # ---- 8 and 9: caches, archives ------------------------------------------------------------------
