@@ -241,9 +241,9 @@ def test_k04_where_the_photos_lay_at_the_authors(birds):  # noqa: F811
     """A script of the teacher's wrote images.txt with the whole paths of that machine."""
     before = load_birds(birds, size=16)
     edited(birds, "images.txt",
-           lambda text: text.replace(" ", " /home/anna/data/CUB_200_2011/images/"))
+           lambda text: text.replace(" ", " /srv/anna/data/CUB_200_2011/images/"))
     read_or_refused(lambda: load_birds(birds, size=16), lambda data: same(before, data),
-                    "images.txt, line 1", "/home/anna", "expected")
+                    "images.txt, line 1", "/srv/anna", "expected")
 
 
 @pytest.mark.parametrize("digits", ["full width", "underscore"])
