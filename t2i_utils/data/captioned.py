@@ -249,17 +249,16 @@ class Batches(torch.utils.data.Dataset):
     ):
         if str(split) not in data.splits:
             raise ValueError(f"{data.name}: unknown split {split!r}, not of {list(data.splits)}")
-        batch_size, seed, mean_of, near_misses = (
-            whole_number(data.name, what, value, least) for what, value, least in (
-                ("batch_size", batch_size, 1), ("seed", seed, -2**63), ("mean_of", mean_of, 1),
-                ("near_misses", near_misses, 1)))
+        batch_size, seed, mean_of, near_misses = (whole_number(data.name, *given) for given in (
+            ("batch_size", batch_size, 1), ("seed", seed, -2**63), ("mean_of", mean_of, 1),
+            ("near_misses", near_misses, 1)))
         if len(data.splits[split]) == 0:
             raise ValueError(f"{data.name}: no batches from split {split!r} of 0 pictures")
         expected = (len(data.images), data.sentences_each)
         if embeddings is not None and embeddings.shape[:2] != expected:
             raise ValueError(f"{data.name}: embeddings have shape {tuple(embeddings.shape)}, "
                              f"expected ({len(data.images)}, {data.sentences_each}, T)")
-        if not 1 <= mean_of <= data.sentences_each:
+        if mean_of > data.sentences_each:
             raise ValueError(f"{data.name}: mean_of {mean_of}, expected 1 to {data.sentences_each}")
         if near_misses > 1 and mean_of > 1:
             raise ValueError(f"{data.name}: near_misses {near_misses} with mean_of {mean_of}, "
@@ -299,10 +298,9 @@ class Batches(torch.utils.data.Dataset):
         return {
             "data": data.name, "origin": data.origin, "pictures": len(data.images),
             "side": data.images.shape[-1], "crop": int(data.crop), "flip": bool(data.flip),
-            "sentences": data.sentences_each, "split": self.split,
+            "sentences": data.sentences_each, "split": self.split, "seed": int(self.seed),
             "split_pictures": len(self.split_pictures), "batch_size": int(self.batch_size),
-            "seed": int(self.seed), "mean_of": int(self.mean_of),
-            "near_misses": int(self.near_misses),
+            "mean_of": int(self.mean_of), "near_misses": int(self.near_misses),
             "embeddings": "none" if table is None else str(tuple(table.shape)),
         }
 

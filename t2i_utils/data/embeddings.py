@@ -91,13 +91,14 @@ def load_embeddings(folder: str | os.PathLike) -> Embeddings:
 def load_parts(train: Path, test: Path) -> dict[str, np.ndarray]:
     """"names", "classes" and the "table" of both folders, float16, and of how many are "train".
 
-    Pickles are slow to read: what they hold is cached, by their bytes and by this code. Raises as
-    `load_embeddings` does, ValueError where the two do not go together or do not fit float16, and
+    Pickles are slow to read: what they hold is cached, by their dates, bytes and this code. Raises
+    as `load_embeddings` does, ValueError where the two do not go together or do not fit float16,
     OSError that says what would help where the cache cannot be written.
     """
     paths = [folder / file for folder in (train, test) for file in FILES]
     marks = [files.fingerprint(path) for path in paths if path.is_file()]
-    key = hashlib.sha256("".join([signature_of(code=__name__), *marks]).encode()).hexdigest()[:16]
+    marks.append(signature_of(*paths, code=__name__, few=True))
+    key = hashlib.sha256("".join(marks).encode()).hexdigest()[:16]
     cached = cache_dir("embeddings") / f"table-{key}.npz"
 
     def write():

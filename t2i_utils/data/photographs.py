@@ -106,9 +106,10 @@ def listed(name: str, folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     paths, pictures, classes = [], set(suffixes), [own for own in sound(folder) if own.is_dir()]
     deeper = [inside for own in classes if not own.is_symlink()
               for inside in _scanned(own.path) if inside.is_dir(follow_symlinks=False)]
-    for at in (*classes, folder, *deeper):
-        its_place, kinds = at in classes, {}
-        for file in sound(at):
+    places = [(own, True) for own in classes] + [(at, False) for at in (folder, *deeper)]
+    for at, its_place in places:
+        kinds: dict[str, set[str]] = {}
+        for file in sound(at) if its_place else _scanned(at):
             stem, suffix = os.path.splitext(file.name)
             suffix, plain = suffix.lower(), file.is_file()
             if plain or suffix in suffixes:
@@ -127,7 +128,8 @@ def listed(name: str, folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
         called = unicodedata.normalize("NFC", at.name).lower().strip()
         other = known.setdefault("".join(c for c in called if unicodedata.category(c) != "Cf"), at)
         if other != at:  # each would have the other's sentences for wrong ones
-            raise ValueError(f"{name}: found {other.name!r} and {at.name!r}, expected other names")
+            raise ValueError(f"{name}: {at}: found {other.name!r} beside {at.name!r}, expected "
+                             "names that do not look alike")
     return sorted(paths)
 
 
@@ -181,7 +183,7 @@ def class_disjoint_splits(
     if (left := len(classes[train].unique())) < 2:
         raise ValueError(f"{name}: found {len(classes.unique())} classes, {len(test_classes)} of "
                          f"them for \"test\" (test_share {test_share}) and {left} with pictures to "
-                         "train on, expected two or more to train on: a wrong sentence is other's")
+                         "train on, expected two or more to train on: wrong sentences are others'")
     if least > 1 and (len(train) < 2 * least or in_test.sum() < 3 * least):
         raise ValueError(f"{name}: found {len(train)} pictures to train on and {in_test.sum()} for "
                          f"\"test\", expected {2 * least} and {3 * least} or more")

@@ -70,4 +70,4 @@ def in_its_place(path: Path) -> str:
                 return what_it_is(file.read(200))
     if path.is_symlink() and not os.path.exists(path):
         return f"a link to {os.readlink(path)}, which is not there"
-    return "a folder" if path.is_dir() else "a pipe or a device" if not path.is_file() else ""
+    return "" if path.is_file() or not path.exists() else "a folder" if path.is_dir() else "a pipe"

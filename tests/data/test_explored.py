@@ -32,6 +32,7 @@ from test_variations import (  # noqa: E402
 from test_variations_2 import no_annotations as no_annotations  # noqa: E402
 from test_variations_4 import lines  # noqa: E402
 
+from t2i_utils import files  # noqa: E402
 from t2i_utils.data.archives import extract, fetch  # noqa: E402
 from t2i_utils.data.birds import load_birds  # noqa: E402
 from t2i_utils.data.blooms import load_blooms  # noqa: E402
@@ -39,6 +40,7 @@ from t2i_utils.data.embedded import load_embedded  # noqa: E402
 from t2i_utils.data.embeddings import FILES, load_embeddings  # noqa: E402
 from t2i_utils.data.flowers import load_flowers  # noqa: E402
 from t2i_utils.data.folder import load_folder  # noqa: E402
+from t2i_utils.data.texts import read_lines  # noqa: E402
 
 # ---- 1: pictures --------------------------------------------------------------------------------
 
@@ -79,6 +81,10 @@ def test_what_stands_at_the_start_of_no_picture_is_told(own):  # noqa: F811
 # ---- 2: sentences -------------------------------------------------------------------------------
 
 
+def test_a_file_that_is_gone_is_told_as_gone(tmp_path):
+    refused(lambda: read_lines("folder", tmp_path / "p0.txt"), "p0.txt", "found No such file")
+
+
 @pytest.mark.parametrize("mark", ["\ufe0f", "\u3164", "\u034f", "\u115f", "\u1160\u200b", "\uffa0"])
 def test_a_line_that_shows_nothing(own, mark):  # noqa: F811
     """An emoji was taken out and left its selector; a messenger's "invisible text"."""
@@ -101,6 +107,14 @@ def test_pictures_and_sentences_where_no_class_is(own, where):  # noqa: F811
             "in its class's folder")  # fmt: skip
 
 
+def test_what_a_folder_within_a_class_lacks_is_no_matter(own):  # noqa: F811
+    """A tool's folder within a class, with a link that leads nowhere: it is passed over."""
+    before = load_folder(own, size=16)
+    (own / "class 0" / "edited").mkdir()
+    (own / "class 0" / "edited" / "p9.jpg").symlink_to("gone.jpg")
+    assert same(before, load_folder(own, size=16))
+
+
 def test_a_class_unpacked_with_backslashes(own):  # noqa: F811
     """A ZIP of Windows, unpacked on Linux: files called class 3\\p0.jpg beside the folders."""
     (own / "class 4").mkdir()
@@ -116,7 +130,7 @@ def test_classes_that_look_alike(own, alike):  # noqa: F811
     for number, name in enumerate(alike):
         (own / f"class {number}").rename(own / name)
     if len({unicodedata.normalize("NFC", x.name) for x in own.iterdir()}) == 4 - ("é" in alike[0]):
-        refused(lambda: load_folder(own, size=16), repr(alike[0]), repr(alike[1]), "expected other")
+        refused(lambda: load_folder(own, size=16), repr(alike[0]), repr(alike[1]), "expected names")
 
 
 # ---- 4: tables ----------------------------------------------------------------------------------
@@ -169,6 +183,20 @@ def test_names_with_backslashes(tmp_path, monkeypatch):
         names = [name.replace("/", "\\") for name in pickle.loads(path.read_bytes())]
         path.write_bytes(pickle.dumps([f"C:\\data\\{name}" for name in names], 2))
     assert same(before, load_embedded(data_dir, image_dir, 16)[0])
+
+
+def test_a_number_changed_where_the_fingerprint_does_not_look(tmp_path, monkeypatch):
+    """One embedding of a large file is put right in place: its date tells it."""
+    monkeypatch.setenv("T2I_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(files, "BLOCK", 8)
+    monkeypatch.setattr(files, "BLOCKS", 1)
+    data_dir, image_dir, table = write_all(tmp_path, width=4)
+    before, path = load_embedded(data_dir, image_dir, 16)[1], data_dir / "train" / FILES[0]
+    mark, was = files.fingerprint(path), path.read_bytes()
+    path.write_bytes(was.replace(table[5, 3, 2].tobytes(), np.float32(0.5).tobytes()))
+    assert files.fingerprint(path) == mark and path.read_bytes() != was
+    after = load_embedded(data_dir, image_dir, 16)[1]
+    assert after[5, 3, 2] == 0.5 and (before != after).sum() == 1
 
 
 def test_numpys_own_format_is_named(tmp_path):
